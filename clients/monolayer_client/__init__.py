@@ -1,0 +1,1 @@
+"""Python library and command line for the Monolayer service."""

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: reading, tiling, splitting, measuring and encoding cell images."""

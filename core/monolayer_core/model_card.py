@@ -1,0 +1,167 @@
+"""The model card: all that a program must know of a network to use it.
+
+The card lies beside the network file. Nothing about a model is written in code: a new one with other channels, tile sides
+or thresholds is a new card. Only numpy and pydantic are needed to read it.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from monolayer_core.errors import BundleError
+
+CARD_NAME = "model_card.json"
+MODEL_NAME = "model.onnx"
+MODEL_INT8_NAME = "model.int8.onnx"
+TEST_INPUT_NAME = "test_input.npy"
+TEST_OUTPUT_NAME = "test_output.npy"
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class CardModel(BaseModel):
+    """Base of the card and its parts: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NormalizationSpec(CardModel):
+    """How pixel values become uint8: a linear stretch between two percentiles of the whole image."""
+
+    low_percentile: Percentile = 0.5
+    high_percentile: Percentile = 99.5
+
+
+class Output(CardModel):
+    """One output channel of the network.
+
+    ``class`` is the probability that a pixel lies inside an object of that class (for `instances`, away from a border
+    between touching objects), ``boundary`` that it lies on such a border, ``distance`` the distance to the object's edge
+    divided by the largest in that object.
+    """
+
+    name: str
+    role: Literal["class", "boundary", "distance"]
+
+
+class Thresholds(CardModel):
+    """Values found on validation images by the trainer."""
+
+    foreground: Fraction = Field(0.5, description="a pixel is foreground above this probability")
+    seed: Fraction = Field(0.5, description="a pixel may start an object above this value of the seed map")
+    min_area_px: int = Field(0, ge=0, description="smaller objects are dropped; at the size the network sees")
+    max_hole_area_px: int = Field(0, ge=0, description="holes up to this area are filled")
+
+
+class TrainingData(CardModel):
+    """Where the weights come from."""
+
+    name: str
+    licence: str
+    source: str
+    images: int = Field(ge=0)
+    objects: int = Field(ge=0)
+
+
+class ModelCard(CardModel):
+    """Everything the service, the evaluation and the parity check need to know of a network.
+
+    Height and width of the network's input must be multiples of `divisor`. With a single entry in `tile_sides` and
+    ``dynamic_size=False`` the network takes that side alone.
+    """
+
+    format_version: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    version: str
+    task: Literal["instances", "semantic"]
+    confluency_of: Literal["cell", "nucleus"]
+    channels: Literal["grey", "rgb"]
+    axes: Literal["nyxc"] = "nyxc"
+    outputs: tuple[Output, ...] = Field(min_length=1)
+    normalization: NormalizationSpec = NormalizationSpec()
+    tile_sides: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
+    halo: int = Field(ge=0)
+    divisor: int = Field(gt=0)
+    dynamic_size: bool = True
+    pixel_size_um: float | None = Field(None, gt=0)
+    object_diameter_px: float | None = Field(None, gt=0)
+    thresholds: Thresholds = Thresholds()
+    training_data: TrainingData
+    metrics: dict[str, Any] = Field(default_factory=dict, description="scores on images held out of training")
+    files: dict[str, Sha256] = Field(default_factory=dict, description="SHA-256 of every other file of the bundle")
+    versions: dict[str, str] = Field(default_factory=dict, description="libraries that made the bundle")
+
+    @property
+    def channel_count(self) -> int:
+        """Number of input channels: 1 for grey, 3 for RGB."""
+        return 1 if self.channels == "grey" else 3
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the object classes, in the order of the network's class outputs."""
+        return tuple(output.name for output in self.outputs if output.role == "class")
+
+    def output_index(self, role: Literal["boundary", "distance"]) -> int | None:
+        """Index of the output channel with this role, or None where the network has none."""
+        return next((i for i, output in enumerate(self.outputs) if output.role == role), None)
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelCard":
+        if not self.classes:
+            raise ValueError("a network needs at least one class output")
+        if len(set(self.tile_sides)) != len(self.tile_sides) or list(self.tile_sides) != sorted(self.tile_sides):
+            raise ValueError("tile_sides must be distinct and ascending")
+        if any(side % self.divisor for side in self.tile_sides):
+            raise ValueError(f"every tile side must be a multiple of the divisor {self.divisor}")
+        if 2 * self.halo >= max(self.tile_sides):
+            raise ValueError("twice the halo must be smaller than the largest tile side")
+        return self
+
+
+def read_card(bundle: Path) -> ModelCard:
+    """Read the card of a bundle folder.
+
+    Raises
+    ------
+    BundleError
+        The card is missing, is not JSON or does not hold what a card must hold.
+    """
+    path = bundle / CARD_NAME
+    try:
+        return ModelCard.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BundleError(f"{path} is missing") from None
+    except ValidationError as error:
+        raise BundleError(f"{path} is no valid model card: {error}") from error
+
+
+def write_card(card: ModelCard, bundle: Path) -> None:
+    """Write the card into a bundle folder, one field a line."""
+    (bundle / CARD_NAME).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def verify_files(card: ModelCard, bundle: Path) -> None:
+    """Compare the digest of every file the card lists with the file in the folder.
+
+    Raises
+    ------
+    BundleError
+        A listed file is missing or its SHA-256 differs.
+    """
+    for name, expected in card.files.items():
+        try:
+            found = sha256_of_file(bundle / name)
+        except FileNotFoundError:
+            raise BundleError(f"{bundle / name} is missing") from None
+        if found != expected:
+            raise BundleError(f"{bundle / name} is damaged: its SHA-256 is {found}, the card says {expected}")
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

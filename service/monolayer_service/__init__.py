@@ -1,0 +1,1 @@
+"""The HTTP service: masks, counts and confluency from posted images."""
