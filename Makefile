@@ -1,0 +1,95 @@
+# One command per intention; `make help` lists them. Every environment is made on first use and left alone afterwards.
+
+PORT ?= 8000
+HOST ?= 127.0.0.1
+# The GPU runtime where an NVIDIA driver is loaded, the CPU runtime elsewhere; RUNTIME=cpu or RUNTIME=gpu decides.
+RUNTIME ?= $(if $(wildcard /proc/driver/nvidia/version),gpu,cpu)
+# The first interpreter that is one of Python 3.11 to 3.13 and brings venv.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
+
+DATASET ?= data/dsb2018
+RUN ?= runs/nuclei
+BUNDLE ?= service/monolayer_service/bundles/nuclei
+
+DEV := .venv
+SERVE := .venv-serve-$(RUNTIME)
+PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
+PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test format lint types imports pytest bench train export evaluate lock openapi image-lint clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: $(SERVE)/ready ## start the service with its models on http://127.0.0.1:8000 (PORT=, HOST=, RUNTIME=cpu|gpu)
+	$(SERVE)/bin/monolayer-serve --host $(HOST) --port $(PORT)
+
+test: lint types imports pytest ## environment and every check and test
+
+lint: $(DEV)/ready ## style and common mistakes
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+
+format: $(DEV)/ready ## rewrite the code in the house style
+	$(DEV)/bin/ruff check --fix .
+	$(DEV)/bin/ruff format .
+
+types: $(DEV)/ready ## strict type check of the five packages
+	$(DEV)/bin/mypy
+
+imports: $(DEV)/ready ## who may import whom
+	$(DEV)/bin/lint-imports
+
+pytest: $(DEV)/ready ## the tests alone (ARGS='-k rle' narrows them)
+	$(DEV)/bin/python -m pytest $(ARGS)
+
+bench: $(DEV)/ready ## requests/s, milliseconds per stage and Mpx/s of the service on this machine
+	$(DEV)/bin/python -m benchmarks.service
+
+train: $(DEV)/ready ## fit the nuclei network (SOURCE= images on the first run, DATASET=, RUN=)
+	test -d $(DATASET) || $(DEV)/bin/monolayer-train prepare $(SOURCE) $(DATASET)
+	$(DEV)/bin/monolayer-train fit $(DATASET) $(RUN)
+
+export: $(DEV)/ready ## turn a training run into a verified bundle (RUN=, BUNDLE=)
+	$(DEV)/bin/monolayer-export $(RUN) $(BUNDLE)
+
+evaluate: $(DEV)/ready ## score a run beside K-means and Otsu (RUN=)
+	$(DEV)/bin/monolayer-train evaluate $(RUN)
+
+openapi: $(DEV)/ready ## write clients/openapi.json from the service
+	$(DEV)/bin/python -m monolayer_service.openapi > clients/openapi.json
+
+image-lint: $(DEV)/ready ## check the Dockerfile
+	$(DEV)/bin/hadolint Dockerfile
+
+LOCK = $(DEV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --upgrade $(foreach part,core service trainer export client,--no-emit-package monolayer-$(part))
+
+lock: $(DEV)/ready ## resolve and hash-pin requirements/ anew
+	$(LOCK) service/pyproject.toml requirements/build.in --extra cpu -o requirements/service-cpu.txt
+	$(LOCK) service/pyproject.toml requirements/build.in --extra gpu -o requirements/service-gpu.txt
+	$(LOCK) trainer/pyproject.toml requirements/build.in --extra tensorflow -o requirements/trainer.txt
+	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+
+clean: ## remove the environments and caches (data and runs stay)
+	rm -rf .venv .venv-serve-cpu .venv-serve-gpu .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# An environment counts as made only when its last step has succeeded; a change of the pinned set makes it anew.
+$(DEV)/ready: requirements/dev.txt $(PROJECTS)
+	$(call environment,$(DEV))
+	$(DEV)/bin/$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	$(DEV)/bin/$(PIP_INSTALL) --no-deps --no-build-isolation -e core -e service -e trainer -e export -e clients
+	touch $@
+
+$(SERVE)/ready: requirements/service-$(RUNTIME).txt core/pyproject.toml service/pyproject.toml
+	$(call environment,$(SERVE))
+	$(SERVE)/bin/$(PIP_INSTALL) --require-hashes -r requirements/service-$(RUNTIME).txt
+	$(SERVE)/bin/$(PIP_INSTALL) --no-deps --no-build-isolation -e core -e service
+	touch $@
+
+define environment
+@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed (Debian: apt install python3-venv)"; exit 1; }
+test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+endef
