@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+# The service on CPU: `docker build --target cpu -t monolayer:cpu .`
+ARG PYTHON=3.13-slim-bookworm
+
+FROM python:${PYTHON} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+RUN python -m venv --without-pip /opt/monolayer
+# Dependencies first: this layer changes only when the pinned set does.
+COPY requirements/service-cpu.txt requirements/
+RUN python -m pip --python /opt/monolayer/bin/python install --require-hashes --requirement requirements/service-cpu.txt
+COPY core core
+COPY service service
+# hatchling, the build backend, is part of the pinned set.
+RUN python -m pip --python /opt/monolayer/bin/python install --no-deps --no-build-isolation ./core ./service
+
+FROM python:${PYTHON} AS cpu
+ENV PATH=/opt/monolayer/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+COPY --from=build /opt/monolayer /opt/monolayer
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin monolayer
+USER 10001
+WORKDIR /
+# The image proves while it is built that it holds all the service imports.
+RUN python -c "import monolayer_service.app"
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
+ENTRYPOINT ["monolayer-serve"]
+CMD ["--host", "0.0.0.0", "--port", "8000"]
