@@ -6,13 +6,14 @@ FROM python:${PYTHON} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv --without-pip /opt/monolayer
-# Dependencies first: this layer changes only when the pinned set does.
-COPY requirements/service-cpu.txt requirements/
-RUN python -m pip --python /opt/monolayer/bin/python install --require-hashes --requirement requirements/service-cpu.txt
+# Dependencies first: these layers change only when the pinned sets do.
+COPY requirements requirements
+RUN python -m pip install --require-hashes --requirement requirements/build.txt \
+    && python -m pip --python /opt/monolayer/bin/python install --require-hashes --requirement requirements/service-cpu.txt
 COPY core core
 COPY service service
-# hatchling, the build backend, is part of the pinned set.
-RUN python -m pip --python /opt/monolayer/bin/python install --no-deps --no-build-isolation ./core ./service
+RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir wheels ./core ./service \
+    && python -m pip --python /opt/monolayer/bin/python install --no-deps --no-index wheels/*.whl
 
 FROM python:${PYTHON} AS cpu
 ENV PATH=/opt/monolayer/bin:$PATH \

@@ -68,9 +68,10 @@ LOCK = $(DEV)/bin/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --upgrade $(foreach part,core service trainer export client,--no-emit-package monolayer-$(part))
 
 lock: $(DEV)/ready ## resolve and hash-pin requirements/ anew
-	$(LOCK) service/pyproject.toml requirements/build.in --extra cpu -o requirements/service-cpu.txt
-	$(LOCK) service/pyproject.toml requirements/build.in --extra gpu -o requirements/service-gpu.txt
-	$(LOCK) trainer/pyproject.toml requirements/build.in --extra tensorflow -o requirements/trainer.txt
+	$(LOCK) requirements/build.in -o requirements/build.txt
+	$(LOCK) service/pyproject.toml --extra cpu -o requirements/service-cpu.txt
+	$(LOCK) service/pyproject.toml --extra gpu -o requirements/service-gpu.txt
+	$(LOCK) trainer/pyproject.toml --extra tensorflow -o requirements/trainer.txt
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 
 clean: ## remove the environments and caches (data and runs stay)
@@ -83,9 +84,9 @@ $(DEV)/ready: requirements/dev.txt $(PROJECTS)
 	$(DEV)/bin/$(PIP_INSTALL) --no-deps --no-build-isolation -e core -e service -e trainer -e export -e clients
 	touch $@
 
-$(SERVE)/ready: requirements/service-$(RUNTIME).txt core/pyproject.toml service/pyproject.toml
+$(SERVE)/ready: requirements/build.txt requirements/service-$(RUNTIME).txt core/pyproject.toml service/pyproject.toml
 	$(call environment,$(SERVE))
-	$(SERVE)/bin/$(PIP_INSTALL) --require-hashes -r requirements/service-$(RUNTIME).txt
+	$(SERVE)/bin/$(PIP_INSTALL) --require-hashes -r requirements/build.txt -r requirements/service-$(RUNTIME).txt
 	$(SERVE)/bin/$(PIP_INSTALL) --no-deps --no-build-isolation -e core -e service
 	touch $@
 
