@@ -35,6 +35,12 @@ class NormalizationSpec(CardModel):
     low_percentile: Percentile = 0.5
     high_percentile: Percentile = 99.5
 
+    @model_validator(mode="after")
+    def _check(self) -> "NormalizationSpec":
+        if self.low_percentile >= self.high_percentile:
+            raise ValueError("low_percentile must be smaller than high_percentile")
+        return self
+
 
 class Output(CardModel):
     """One output channel of the network.
