@@ -1,0 +1,129 @@
+"""The runs of a label image: what both run-length encodings, Kaggle's and COCO's, are made of.
+
+A run is a stretch of pixels of one object in *column-major* order: down the first column, then down the second. The
+image is read once for all objects together; nothing here loops over objects or over runs, so the price depends on the
+size of the image and hardly on what is in it. The text forms live in `rle`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer_core.arrays import LabelImage
+from monolayer_core.errors import RunLengthError
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of the objects of one image, ordered by object and within an object by position.
+
+    Attributes
+    ----------
+    objects : int64 (run,)
+        Index of the object, 0 to ``count - 1``; object ``i`` has the label ``i + 1``.
+    starts : int64 (run,)
+        First pixel of the run, 0-based, column-major: ``x * height + y``.
+    lengths : int64 (run,)
+        Number of pixels, at least 1. A run may go on in the next column.
+    count : int
+        Number of objects, those without a run among them.
+    height, width : int
+        Size of the image in pixels.
+    """
+
+    objects: Int64Array
+    starts: Int64Array
+    lengths: Int64Array
+    count: int
+    height: int
+    width: int
+
+    @property
+    def ends(self) -> Int64Array:
+        """First pixel behind each run."""
+        return self.starts + self.lengths
+
+    @property
+    def runs_per_object(self) -> Int64Array:
+        """Number of runs of each object, ``(count,)``."""
+        return np.bincount(self.objects, minlength=self.count)
+
+    @property
+    def areas_px(self) -> Int64Array:
+        """Pixels of each object, ``(count,)``; 0 for an object without a run."""
+        return np.bincount(self.objects, weights=self.lengths, minlength=self.count).astype(np.int64)
+
+
+def find_runs(labels: npt.NDArray[np.integer], count: int | None = None) -> Runs:
+    """Find the runs of all objects in one pass over the label image.
+
+    Parameters
+    ----------
+    labels : integer (y, x)
+        0 for background, ``i + 1`` for object ``i``. Labels without pixels are objects without runs.
+    count : int, optional
+        Number of objects; the largest label where not given.
+
+    Raises
+    ------
+    ValueError
+        `labels` is not a two-dimensional integer image, holds a negative label or one above `count`, or numbers its
+        objects with gaps so wide that there would be more objects than pixels (and more than 16 bits can count).
+    """
+    if labels.ndim != 2 or labels.dtype.kind not in "iu":
+        raise ValueError(f"a label image is (y, x) of integers, not {labels.dtype} with {labels.ndim} axes")
+    height, width = labels.shape
+    largest = int(labels.max(initial=0))
+    if count is None:
+        count = largest
+    if labels.size and int(labels.min()) < 0:
+        raise ValueError("a label image holds no negative numbers")
+    if largest > count or count > max(labels.size, 65535):
+        raise ValueError(f"labels up to {largest} for {count} objects in {labels.size} pixels: relabel them to 1..N")
+
+    # The comparisons read the image row by row, as it lies in memory; only the boolean answer is transposed.
+    is_start = np.zeros((height, width), dtype=np.bool_)
+    if labels.size:
+        np.not_equal(labels[1:], labels[:-1], out=is_start[1:])
+        np.not_equal(labels[0, 1:], labels[-1, :-1], out=is_start[0, 1:])
+        is_start[0, 0] = True
+    starts = np.flatnonzero(is_start.T)
+    lengths = np.diff(starts, append=labels.size)
+    x, y = np.divmod(starts, max(height, 1))
+    found = labels[y, x].astype(np.int64)
+
+    order = np.argsort(found, kind="stable")  # groups the runs of one object; within it they stay in order
+    order = order[np.searchsorted(found[order], 1) :]
+    return Runs(found[order] - 1, starts[order], lengths[order], count, height, width)
+
+
+def paint_runs(runs: Runs) -> LabelImage:
+    """Paint runs into a label image, object ``i`` with the label ``i + 1``.
+
+    The memory taken is that of the image, whatever the runs say.
+
+    Raises
+    ------
+    RunLengthError
+        Two runs cover the same pixel or a run leaves the image.
+    """
+    size = runs.height * runs.width
+    order = np.argsort(runs.starts, kind="stable")
+    objects, starts, ends = runs.objects[order], runs.starts[order], runs.ends[order]
+    if starts.size and (starts[0] < 0 or ends.max() > size):
+        raise RunLengthError(f"a run leaves the image of {runs.height} by {runs.width} pixels")
+    clash = np.flatnonzero(starts[1:] < ends[:-1])
+    if clash.size:
+        first = int(clash[0])
+        x, y = divmod(int(starts[first + 1]), runs.height)
+        raise RunLengthError(f"objects {objects[first] + 1} and {objects[first + 1] + 1} overlap at y={y}, x={x}")
+    # Background and objects take turns: gap, run, gap, run, ..., last gap.
+    values = np.zeros(2 * starts.size + 1, dtype=np.int32)
+    values[1::2] = objects + 1
+    borders = np.empty(2 * starts.size + 2, dtype=np.int64)
+    borders[0], borders[1:-1:2], borders[2:-1:2], borders[-1] = 0, starts, ends, size
+    flat = np.repeat(values, np.diff(borders))
+    return np.ascontiguousarray(flat.reshape(runs.width, runs.height).T)
