@@ -1,0 +1,87 @@
+"""Normalised images and labels kept in memory, the least recently used leaving first."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer_core.arrays import ImageUInt8, LabelImage
+from monolayer_core.model_card import NormalizationSpec
+from monolayer_core.normalization import normalize
+from monolayer_trainer.channels import match_channels
+from monolayer_trainer.dataset import Dataset, Sample
+
+
+@dataclass(frozen=True)
+class CachedImage:
+    """One image as the network sees it, and its objects.
+
+    Attributes
+    ----------
+    image
+        uint8 ``(y, x, c)``, normalised as a whole.
+    labels
+        int32 ``(y, x)``.
+    object_classes
+        Class index of object 1 to N.
+    centres
+        float64 ``(N, 2)``: mean y and x of each object.
+    """
+
+    image: ImageUInt8
+    labels: LabelImage
+    object_classes: npt.NDArray[np.intp]
+    centres: npt.NDArray[np.float64]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.image.nbytes + self.labels.nbytes + self.object_classes.nbytes + self.centres.nbytes
+
+
+class ImageCache:
+    """Reads samples of a data set and keeps up to `limit_bytes` of them, one at least."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        channels: Literal["grey", "rgb"],
+        normalization: NormalizationSpec,
+        limit_bytes: int,
+    ) -> None:
+        self._dataset = dataset
+        self._channels: Literal["grey", "rgb"] = channels
+        self._normalization = normalization
+        self._limit_bytes = limit_bytes
+        self._held: OrderedDict[str, CachedImage] = OrderedDict()
+        self.nbytes = 0
+
+    def read(self, sample: Sample) -> CachedImage:
+        """Give the image from memory or from its files."""
+        found = self._held.get(sample.id)
+        if found is not None:
+            self._held.move_to_end(sample.id)
+            return found
+        pixels, labels, object_classes = self._dataset.read(sample)
+        image = normalize(match_channels(pixels, self._channels), self._normalization).reshape(*labels.shape, -1)
+        if self._channels == "rgb" and image.shape[2] == 1:
+            image = np.repeat(image, 3, axis=2)
+        read = CachedImage(image, labels, object_classes, centres_of(labels, len(object_classes)))
+        self._held[sample.id] = read
+        self.nbytes += read.nbytes
+        while self.nbytes > self._limit_bytes and len(self._held) > 1:
+            self.nbytes -= self._held.popitem(last=False)[1].nbytes
+        return read
+
+
+def centres_of(labels: LabelImage, count: int) -> npt.NDArray[np.float64]:
+    """Mean ``(y, x)`` of the objects that have pixels, in the order of their numbers."""
+    y, x = np.nonzero(labels)
+    numbers = labels[y, x]
+    area = np.bincount(numbers, minlength=count + 1)
+    sums = np.stack([np.bincount(numbers, weights=v, minlength=count + 1) for v in (y, x)], axis=1)
+    present = area > 0
+    centres: npt.NDArray[np.float64] = sums[present] / area[present, None]
+    return centres

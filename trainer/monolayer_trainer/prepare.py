@@ -1,0 +1,167 @@
+"""From files in one of several layouts to a prepared data set: images, labels, split and a picture to check.
+
+The folder is complete when ``dataset.json`` is there, which is written last. A second call with the same arguments
+finds it and does nothing; an interrupted preparation is simply repeated.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import cv2
+import numpy as np
+
+from monolayer_core.model_card import sha256_of_file
+from monolayer_trainer.contact_sheet import draw_contact_sheet
+from monolayer_trainer.dataset import CONTACT_SHEET_NAME, DATASET_NAME, SPLIT_NAME, Dataset, Sample, Subset, write_split
+from monolayer_trainer.errors import DatasetError
+from monolayer_trainer.groups import UNKNOWN_MODALITY, read_groups
+from monolayer_trainer.readers.labelled_image import LabelledImage
+from monolayer_trainer.readers.layouts import Layout, open_reader
+from monolayer_trainer.split import split_by_group
+from monolayer_trainer.storing import write_image, write_labels
+
+Kind: TypeAlias = Layout | Literal["auto"]
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+def prepare(
+    source: Path,
+    destination: Path,
+    *,
+    kind: Kind = "auto",
+    groups: Path | None = None,
+    validation_fraction: float = 0.2,
+    seed: int = 0,
+    name: str | None = None,
+    licence: str = "unknown",
+    source_url: str = "",
+    classes: Sequence[str] | None = None,
+    confluency_of: Literal["cell", "nucleus"] = "cell",
+    pixel_size_um: float | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Prepare a data set for training.
+
+    Parameters
+    ----------
+    source
+        Folder or zip file in the layout `kind`.
+    destination
+        Folder to write; made if it is not there.
+    kind
+        Layout of the source; ``auto`` looks at its files.
+    groups
+        Table of images that belong together, see `monolayer_trainer.groups`. Without it every image is taken as a field
+        of its own.
+    validation_fraction, seed
+        Of the split, see `monolayer_trainer.split`.
+    name, licence, source_url
+        Written to the data set and from there into the model card; the name is the source's by default.
+    classes
+        Names of the classes; by default those the source names, else the word of `confluency_of`.
+    confluency_of
+        What the objects are.
+    pixel_size_um
+        Micrometres per pixel of every image, where the files do not say.
+    limit
+        Take this many images only, the first by name.
+    progress
+        Called with the number of images done and of all.
+
+    Raises
+    ------
+    DatasetError
+        A file is damaged or missing, or the destination holds a data set made with other arguments.
+    """
+    arguments: dict[str, str | int | float | None] = {
+        "source": source.name, "kind": kind, "groups": None if groups is None else sha256_of_file(groups),
+        "validation_fraction": validation_fraction, "seed": seed, "name": name, "licence": licence,
+        "source_url": source_url, "classes": None if classes is None else ",".join(classes),
+        "confluency_of": confluency_of, "pixel_size_um": pixel_size_um, "limit": limit,
+    }  # fmt: skip
+    if (destination / DATASET_NAME).exists():
+        return _reuse(destination, arguments)
+    reader = open_reader(source, kind, classes or ())
+    ids = reader.ids[:limit]
+    if not ids:
+        raise DatasetError(f"{source} holds no image with labels; left out: {'; '.join(reader.left_out[:5])}")
+    group_of = read_groups(groups, ids) if groups else {image_id: (image_id, UNKNOWN_MODALITY) for image_id in ids}
+    for folder in ("images", "labels"):
+        (destination / folder).mkdir(parents=True, exist_ok=True)
+
+    class_names = tuple(classes or reader.classes or (confluency_of,))
+    samples: list[Sample] = []
+    pixels_per_class = np.zeros(len(class_names) + 1, np.int64)
+
+    def convert(image_id: str) -> tuple[Sample, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+        read = reader.read(image_id)
+        group, modality = group_of[image_id]
+        sample = Sample(
+            id=image_id,
+            image=write_image(destination, image_id, read.pixels),
+            labels=write_labels(destination, image_id, read.labels),
+            group=group,
+            modality=modality,
+            objects=int(read.labels.max(initial=0)),
+            object_classes=read.object_classes,
+            pixel_size_um=read.pixel_size_um or pixel_size_um,
+        )
+        return sample, _count_pixels(read, len(class_names))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, (sample, counts) in enumerate(pool.map(convert, ids), start=1):
+            samples.append(sample)
+            pixels_per_class += counts
+            if progress is not None:
+                progress(done, len(ids))
+
+    dataset = Dataset(
+        folder=destination,
+        name=name or source.stem,
+        licence=licence,
+        source=source_url,
+        classes=class_names,
+        confluency_of=confluency_of,
+        samples=tuple(samples),
+        pixels_per_class=tuple(int(count) for count in pixels_per_class),
+        left_out=reader.left_out,
+        prepared_with=arguments,
+    )
+    side_of = split_by_group(ids, [s.group for s in samples], [s.modality for s in samples], validation_fraction, seed)
+    write_split(destination / SPLIT_NAME, dataset.samples, side_of)
+    sheet = cv2.cvtColor(draw_contact_sheet(dataset), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(destination / CONTACT_SHEET_NAME), sheet)
+    unfinished = destination / f"{DATASET_NAME}.part"
+    unfinished.write_text(dataset.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(destination / DATASET_NAME)
+    return dataset
+
+
+def counts_by_modality(dataset: Dataset) -> dict[tuple[str, str], int]:
+    """Count the images of each ``(modality, side of the split)``, for a report."""
+    sides: tuple[Subset, ...] = ("train", "validation")
+    return dict(Counter((sample.modality, side) for side in sides for sample in dataset.subset(side)))
+
+
+def _reuse(destination: Path, arguments: dict[str, str | int | float | None]) -> Dataset:
+    dataset = Dataset.load(destination)
+    if dataset.prepared_with != arguments:
+        other = sorted(key for key in arguments if dataset.prepared_with.get(key) != arguments[key])
+        raise DatasetError(
+            f"{destination} holds a data set prepared with another {', '.join(other)}: "
+            "delete it or choose another folder"
+        )
+    return dataset
+
+
+def _count_pixels(read: LabelledImage, classes: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Pixels of background and of each class."""
+    area = np.bincount(read.labels.ravel())
+    class_of = np.zeros(len(area), np.intp)
+    class_of[1:] = 1 if read.object_classes is None else np.asarray(read.object_classes) + 1
+    return np.bincount(class_of, weights=area, minlength=classes + 1).astype(np.int64)

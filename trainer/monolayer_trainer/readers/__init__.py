@@ -1,0 +1,1 @@
+"""One module per way in which labelled images are stored; every reader gives the same `LabelledImage`."""

@@ -1,0 +1,44 @@
+"""Bytes of a file to pixels or labels; a failure names the file."""
+
+import cv2
+import numpy as np
+
+from monolayer_core.arrays import LabelImage, Mask, Pixels
+from monolayer_trainer.errors import DatasetError
+from monolayer_trainer.readers.labelled_image import number_consecutively
+
+
+def decode_pixels(data: bytes, name: str) -> Pixels:
+    """Decode an image to ``(y, x)`` or ``(y, x, 3)`` RGB."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise DatasetError(f"{name}: cannot be decoded")
+    if pixels.ndim == 3:
+        pixels = np.ascontiguousarray(pixels[..., 2::-1])
+    return pixels
+
+
+def decode_mask(data: bytes, name: str) -> Mask:
+    """Decode a binary mask: a pixel is foreground above half of the file's largest value.
+
+    That reads 0/1, 0/255 and slightly smeared (JPEG) masks alike. Of a colour mask the brightest channel counts.
+    """
+    values = decode_pixels(data, name)
+    if values.ndim == 3:
+        values = values.max(axis=2)
+    mask: Mask = values > values.max() / 2
+    return mask
+
+
+def decode_labels(data: bytes, name: str) -> LabelImage:
+    """Decode a label image of whole numbers and renumber its objects 1 to N; an id in two pieces stays one object."""
+    values = decode_pixels(data, name)
+    if values.ndim == 3:
+        if not (values == values[..., :1]).all():
+            raise DatasetError(f"{name}: a label image must have one channel, this one is coloured")
+        values = values[..., 0]
+    if values.dtype.kind == "f" and not (values == np.floor(values)).all():
+        raise DatasetError(f"{name}: a label image must hold whole numbers")
+    if values.min() < 0:
+        raise DatasetError(f"{name}: a label image must not hold negative numbers")
+    return number_consecutively(values.astype(np.int64))

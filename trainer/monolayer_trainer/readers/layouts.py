@@ -1,0 +1,67 @@
+"""Finding the reader for a source."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Literal, TypeAlias
+
+from monolayer_trainer.errors import DatasetError
+from monolayer_trainer.readers.boxes import ANNOTATIONS_NAME, BoxesReader
+from monolayer_trainer.readers.dsb2018 import Dsb2018Reader
+from monolayer_trainer.readers.files import is_image, open_files
+from monolayer_trainer.readers.labelled_image import Reader
+from monolayer_trainer.readers.pairs import LabelsReader, MasksReader
+
+Layout: TypeAlias = Literal["dsb2018", "masks", "labels", "boxes"]
+
+
+def open_reader(source: Path, layout: Layout | Literal["auto"], classes: Sequence[str] = ()) -> Reader:
+    """Open a folder or zip file in the given layout, or in the one its files show.
+
+    Raises
+    ------
+    DatasetError
+        The layout cannot be told, or the files do not follow it.
+    """
+    match find_layout(source) if layout == "auto" else layout:
+        case "dsb2018":
+            return Dsb2018Reader(source)
+        case "masks":
+            return MasksReader(source, classes)
+        case "labels":
+            return LabelsReader(source)
+        case "boxes":
+            return BoxesReader(source, classes)
+
+
+def find_layout(source: Path) -> Layout:
+    """Tell the layout from the names of the files.
+
+    Raises
+    ------
+    DatasetError
+        The names fit no layout, or both masks and labels are there.
+    """
+    paths = [PurePosixPath(name) for name in open_files(source).names]
+    if any(path.name == ANNOTATIONS_NAME for path in paths):
+        return "boxes"
+    folders = {path.parent for path in paths if is_image(path.name)}
+    with_images = {folder.parent for folder in folders if folder.name == "images"}
+    with_masks = {folder.parent for folder in folders if folder.name == "masks"}
+    with_labels = {folder.parent for folder in folders if folder.name == "labels"}
+    if with_images & with_masks and with_images & with_labels:
+        raise DatasetError(f"{source} holds both masks and labels: say which kind is meant")
+    if with_images & with_labels:
+        return "labels"
+    if len(with_images & with_masks) > 1 or (with_images & with_masks and _is_dsb2018(paths)):
+        return "dsb2018"
+    if with_images & with_masks:
+        return "masks"
+    raise DatasetError(
+        f"{source} fits no known layout: images with masks or labels of the same names in folders of these names, "
+        f"images with {ANNOTATIONS_NAME}, or ImageId/images and ImageId/masks"
+    )
+
+
+def _is_dsb2018(paths: list[PurePosixPath]) -> bool:
+    """Tell a single image of that layout: the file has the name of the folder above ``images``."""
+    return any(len(path.parts) >= 3 and path.parts[-2] == "images" and path.stem == path.parts[-3] for path in paths)

@@ -1,0 +1,149 @@
+"""Training crops, each a function of the seed and the step alone.
+
+Batch number `step` is the same whoever makes it: this process, another one, or a run resumed in the middle. That is
+what makes training reproducible on every backend, and lets several processes share the work (see `sampler_process`).
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from monolayer_core.model_card import NormalizationSpec
+from monolayer_trainer.augmentation import AugmentationConfig, augment_intensity
+from monolayer_trainer.dataset import Dataset, Sample, Subset
+from monolayer_trainer.errors import DatasetError
+from monolayer_trainer.geometry import bend, cut, orient
+from monolayer_trainer.image_cache import CachedImage, ImageCache
+from monolayer_trainer.targets import TargetSpec, make_targets
+
+
+class Batch(NamedTuple):
+    """Crops for one training step.
+
+    Attributes
+    ----------
+    images
+        uint8 ``(n, y, x, c)``.
+    class_index
+        uint8 ``(n, y, x)``, see `monolayer_trainer.targets.make_targets`.
+    distance
+        float32 ``(n, y, x)``, 0 to 1; zeros where the targets ask for none.
+    """
+
+    images: npt.NDArray[np.uint8]
+    class_index: npt.NDArray[np.uint8]
+    distance: npt.NDArray[np.float32]
+
+
+class SamplerConfig(BaseModel):
+    """What is cropped and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crop_side: int = Field(256, gt=0, description="height and width of a crop, in pixels of the network")
+    batch_size: int = Field(16, gt=0, description="crops in a batch")
+    seed: int = Field(0, ge=0)
+    channels: Literal["grey", "rgb"] = Field("rgb", description="channels of the network")
+    target: TargetSpec = Field(default_factory=TargetSpec)
+    augmentation: AugmentationConfig = Field(default_factory=AugmentationConfig)
+    normalization: NormalizationSpec = NormalizationSpec()
+    near_object: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.8, description="share of crops centred near an object; the others lie anywhere"
+    )
+    kind_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5,
+        description="a modality is drawn with its frequency to this power: 1 all images alike, 0 all modalities alike",
+    )
+    only: tuple[str, ...] | None = Field(
+        None, description="names of the images to draw from; None for the whole subset"
+    )
+    cache_bytes: int = Field(2**31, gt=0, description="memory for decoded images and labels")
+
+
+class CropSampler:
+    """Draws crops from one side of a prepared data set.
+
+    Parameters
+    ----------
+    dataset_folder
+        A folder written by ``monolayer-train prepare``.
+    subset
+        Side of the split.
+    config
+        What is cropped and how.
+
+    Raises
+    ------
+    DatasetError
+        There is no such data set, or no image to draw from.
+    """
+
+    def __init__(self, dataset_folder: Path, subset: Subset, config: SamplerConfig) -> None:
+        self._config = config
+        dataset = Dataset.load(dataset_folder)
+        samples = dataset.subset(subset)
+        if config.only is not None:
+            wanted = set(config.only)
+            unknown = wanted - {sample.id for sample in samples}
+            if unknown:
+                raise DatasetError(f"{dataset_folder}: no image {min(unknown)} in the {subset} subset")
+            samples = tuple(sample for sample in samples if sample.id in wanted)
+        if not samples:
+            raise DatasetError(f"{dataset_folder}: the {subset} subset is empty")
+        self.samples = samples
+        self._cumulative = np.cumsum(image_weights(samples, config.kind_exponent))
+        self._cache = ImageCache(dataset, config.channels, config.normalization, config.cache_bytes)
+
+    def batch(self, step: int) -> Batch:
+        """Batch number `step`, counted from 0."""
+        side, n = self._config.crop_side, self._config.batch_size
+        channels = 1 if self._config.channels == "grey" else 3
+        images = np.empty((n, side, side, channels), np.uint8)
+        class_index = np.empty((n, side, side), np.uint8)
+        distance = np.empty((n, side, side), np.float32)
+        for i in range(n):
+            rng = np.random.default_rng((self._config.seed, step, i))
+            images[i], class_index[i], distance[i] = self._crop(rng)
+        return Batch(images, class_index, distance)
+
+    def _crop(
+        self, rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+        config = self._config
+        changes = config.augmentation
+        index = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
+        source = self._cache.read(self.samples[min(index, len(self.samples) - 1)])
+        scale = np.exp(rng.uniform(np.log(changes.scale_low), np.log(changes.scale_high)))
+        side = max(round(config.crop_side / scale), 1)
+        y, x = _place(source, side, rng, config.near_object)
+        image, labels = cut(source.image, source.labels, y=y, x=x, side=side, size=config.crop_side)
+        image, labels = orient(image, labels, rng, changes)
+        if rng.random() < changes.elastic:
+            image, labels = bend(image, labels, rng, changes.elastic_px)
+        image = augment_intensity(image, rng, changes)
+        return image, *make_targets(labels, source.object_classes, config.target)
+
+
+def image_weights(samples: tuple[Sample, ...], kind_exponent: float) -> npt.NDArray[np.float64]:
+    """Probability of each image: modalities by their frequency to a power, images of a modality alike."""
+    _, kind, counts = np.unique([sample.modality for sample in samples], return_inverse=True, return_counts=True)
+    share = counts**kind_exponent
+    weights: npt.NDArray[np.float64] = (share / share.sum() / counts)[kind]
+    return weights
+
+
+def _place(source: CachedImage, side: int, rng: np.random.Generator, near_object: float) -> tuple[int, int]:
+    """First pixel ``(y, x)`` of a crop of `side` source pixels; an image smaller than that is centred at random."""
+    centred = rng.random() < near_object and len(source.centres) > 0
+    wish = source.centres[rng.integers(len(source.centres))] if centred else np.zeros(2)
+    wish = wish + rng.uniform(-0.4, 0.4, 2) * side - side / 2
+    place = []
+    for length, first in zip(source.labels.shape, wish, strict=True):
+        low, high = min(0, length - side), max(0, length - side)
+        place.append(
+            int(np.clip(round(first), low, high)) if centred and length >= side else int(rng.integers(low, high + 1))
+        )
+    return place[0], place[1]
