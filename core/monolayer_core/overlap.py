@@ -10,13 +10,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from monolayer_core.runs import Int64Array
+from monolayer_core.runs import Int64Array, Runs, lay_out
 
 Labels: TypeAlias = npt.NDArray[np.integer] | npt.NDArray[np.bool_]
 """What is scored: a label image of any integer type, or a mask."""
-
-_MAX_TABLE = 1 << 24
-"""Largest dense table of label pairs; beyond it the pairs are counted by sorting."""
 
 
 @dataclass(frozen=True)
@@ -113,29 +110,59 @@ def measure_overlap(truth: Labels, prediction: Labels) -> Overlap:
     if truth.shape != prediction.shape:
         raise ValueError(f"truth is {truth.shape} pixels (y, x), prediction {prediction.shape}")
 
+    return _count_pairs(truth.ravel(), prediction.ravel(), None)
+
+
+def overlap_of_runs(truth: Runs, prediction: Runs) -> Overlap:
+    """Count the pixels of every pair of objects straight from their runs, without painting them.
+
+    Raises
+    ------
+    ValueError
+        The images differ in size.
+    RunLengthError
+        Within one of them, two objects share a pixel or a run leaves the image.
+    """
+    if (truth.height, truth.width) != (prediction.height, prediction.width):
+        raise ValueError(
+            f"truth is {truth.height} by {truth.width} pixels, prediction {prediction.height} by {prediction.width}"
+        )
+    truth_values, truth_borders = lay_out(truth)
+    prediction_values, prediction_borders = lay_out(prediction)
+    borders = np.union1d(truth_borders, prediction_borders)
+    # Between two neighbouring borders both images have one label each: that of the stretch that began last.
+    starts = borders[:-1]
+    truth_labels = truth_values[np.searchsorted(truth_borders, starts, side="right") - 1]
+    prediction_labels = prediction_values[np.searchsorted(prediction_borders, starts, side="right") - 1]
+    return _count_pairs(truth_labels, prediction_labels, np.diff(borders))
+
+
+def _count_pairs(truth: Labels, prediction: Labels, pixels: Int64Array | None) -> Overlap:
+    """Count pixels by pair of labels; each place stands for one pixel or for as many as `pixels` says."""
     columns = int(prediction.max(initial=0)) + 1
     table = (int(truth.max(initial=0)) + 1) * columns
-    keys = truth.ravel().astype(np.int64) * columns + prediction.ravel().astype(np.int64)
-    if table <= _MAX_TABLE:
-        counts = np.bincount(keys, minlength=table)
+    keys = truth.astype(np.int64) * columns + prediction.astype(np.int64)
+    if table <= 4 * keys.size + 65536:
+        counts = np.bincount(keys, weights=pixels, minlength=table).astype(np.int64)
         pairs = np.flatnonzero(counts)
-        shared = counts[pairs]
-    else:
-        pairs, shared = np.unique(keys, return_counts=True)
+        counts = counts[pairs]
+    else:  # a table far larger than the image: sorting is cheaper, and its memory is bounded
+        pairs, keys = np.unique(keys, return_inverse=True)
+        counts = np.bincount(keys, weights=pixels, minlength=pairs.size).astype(np.int64)
     truth_labels, prediction_labels = np.divmod(pairs, columns)
 
     truth_ids, truth_of_pair = np.unique(truth_labels, return_inverse=True)
     prediction_ids, prediction_of_pair = np.unique(prediction_labels, return_inverse=True)
-    truth_areas = np.bincount(truth_of_pair, weights=shared).astype(np.int64)
-    prediction_areas = np.bincount(prediction_of_pair, weights=shared).astype(np.int64)
+    truth_areas = np.bincount(truth_of_pair, weights=counts).astype(np.int64)
+    prediction_areas = np.bincount(prediction_of_pair, weights=counts).astype(np.int64)
     is_overlap = (truth_labels > 0) & (prediction_labels > 0)
     return Overlap(
         truth_areas_px=truth_areas[truth_ids > 0],
         prediction_areas_px=prediction_areas[prediction_ids > 0],
         truth_index=truth_of_pair[is_overlap] - int(np.count_nonzero(truth_ids == 0)),
         prediction_index=prediction_of_pair[is_overlap] - int(np.count_nonzero(prediction_ids == 0)),
-        shared_px=shared[is_overlap],
-        pixels=truth.size,
+        shared_px=counts[is_overlap],
+        pixels=int(counts.sum()),
     )
 
 

@@ -40,7 +40,7 @@ def write_decimals(numbers: Int64Array, per_object: Int64Array) -> list[str]:
 
 
 def read_decimals(rows: Sequence[str]) -> tuple[Int64Array, Int64Array]:
-    """Read whole numbers separated by white space.
+    """Read whole numbers separated by spaces.
 
     Returns
     -------
@@ -54,17 +54,22 @@ def read_decimals(rows: Sequence[str]) -> tuple[Int64Array, Int64Array]:
     RunLengthError
         A word is no whole number or is longer than any image needs.
     """
-    words = [row.split() for row in rows]
-    per_row = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
-    flat = [word for row in words for word in row]
-    text = "".join(flat)
-    if flat and not (text.isascii() and text.isdigit() and max(map(len, flat)) <= _MAX_DIGITS):
-        index = next(i for i, word in enumerate(flat) if not _is_number(word))
-        row = int(np.searchsorted(np.cumsum(per_row), index, side="right"))
-        word = flat[index]
-        shown = repr(word if len(word) <= 20 else word[:20] + "...")
-        raise RunLengthError(f"{row_name(row, rows)}holds {shown}, no whole number of at most {_MAX_DIGITS} digits")
-    return np.fromiter(map(int, flat), dtype=np.int64, count=len(flat)), per_row
+    text = " ".join(rows)
+    codes = np.frombuffer(text.encode("ascii", errors="replace"), dtype=np.uint8)
+    is_digit = (codes >= ord("0")) & (codes <= ord("9"))
+    steps = np.diff(is_digit.astype(np.int8), prepend=0, append=0)
+    starts, ends = np.flatnonzero(steps > 0), np.flatnonzero(steps < 0)
+    widths = ends - starts
+    longest = int(widths.max(initial=0))
+    if longest > _MAX_DIGITS or not (is_digit | (codes == ord(" "))).all():
+        _refuse_word(rows)
+
+    numbers = np.zeros(starts.size, dtype=np.int64)
+    for place in range(longest):
+        has = np.flatnonzero(widths > place)
+        numbers[has] = 10 * numbers[has] + codes[starts[has] + place] - ord("0")
+    row_ends = np.cumsum(np.fromiter((len(row) + 1 for row in rows), dtype=np.int64, count=len(rows)))
+    return numbers, np.diff(np.searchsorted(starts, row_ends), prepend=0)
 
 
 def write_five_bits(counts: Int64Array, per_object: Int64Array) -> list[str]:
@@ -127,8 +132,14 @@ def read_five_bits(strings: Sequence[str]) -> tuple[Int64Array, Int64Array]:
     return _undo_deltas(values, _position(per_string)), per_string
 
 
-def _is_number(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) <= _MAX_DIGITS
+def _refuse_word(rows: Sequence[str]) -> None:
+    """Raise the error for the first word that is no number, or too long a one."""
+    for i, row in enumerate(rows):
+        for word in row.split(" "):
+            if word and not (word.isascii() and word.isdigit() and len(word) <= _MAX_DIGITS):
+                shown = repr(word if len(word) <= 20 else word[:20] + "...")
+                message = f"holds {shown}, no whole number of at most {_MAX_DIGITS} digits"
+                raise RunLengthError(row_name(i, rows) + message)
 
 
 def _position(per_object: Int64Array) -> Int64Array:

@@ -100,6 +100,48 @@ def find_runs(labels: npt.NDArray[np.integer], count: int | None = None) -> Runs
     return Runs(found[order] - 1, starts[order], lengths[order], count, height, width)
 
 
+def find_overlap(runs: Runs) -> tuple[int, int, int] | None:
+    """Find a pixel that two runs share.
+
+    Returns
+    -------
+    (int, int, int) or None
+        The indices of two objects and the pixel, 0-based and column-major; None where every pixel belongs to one object
+        at most.
+    """
+    return _first_clash(*_by_position(runs))
+
+
+def lay_out(runs: Runs) -> tuple[npt.NDArray[np.int32], Int64Array]:
+    """Lay runs and the background between them end to end.
+
+    Returns
+    -------
+    values : int32 (2 * run + 1,)
+        Label of each stretch; background, run, background, run, ..., background. A background may have no pixels.
+    borders : int64 (2 * run + 2,)
+        Where each stretch begins, and last the number of pixels of the image; column-major.
+
+    Raises
+    ------
+    RunLengthError
+        Two runs cover the same pixel or a run leaves the image.
+    """
+    size = runs.height * runs.width
+    objects, starts, ends = _by_position(runs)
+    if starts.size and (int(starts[0]) < 0 or int(ends.max()) > size):
+        raise RunLengthError(f"a run leaves the image of {runs.height} by {runs.width} pixels")
+    clash = _first_clash(objects, starts, ends)
+    if clash is not None:
+        x, y = divmod(clash[2], runs.height)
+        raise RunLengthError(f"objects {clash[0] + 1} and {clash[1] + 1} overlap at y={y}, x={x}")
+    values = np.zeros(2 * starts.size + 1, dtype=np.int32)
+    values[1::2] = objects + 1
+    borders = np.empty(2 * starts.size + 2, dtype=np.int64)
+    borders[0], borders[1:-1:2], borders[2:-1:2], borders[-1] = 0, starts, ends, size
+    return values, borders
+
+
 def paint_runs(runs: Runs) -> LabelImage:
     """Paint runs into a label image, object ``i`` with the label ``i + 1``.
 
@@ -110,20 +152,21 @@ def paint_runs(runs: Runs) -> LabelImage:
     RunLengthError
         Two runs cover the same pixel or a run leaves the image.
     """
-    size = runs.height * runs.width
-    order = np.argsort(runs.starts, kind="stable")
-    objects, starts, ends = runs.objects[order], runs.starts[order], runs.ends[order]
-    if starts.size and (starts[0] < 0 or ends.max() > size):
-        raise RunLengthError(f"a run leaves the image of {runs.height} by {runs.width} pixels")
-    clash = np.flatnonzero(starts[1:] < ends[:-1])
-    if clash.size:
-        first = int(clash[0])
-        x, y = divmod(int(starts[first + 1]), runs.height)
-        raise RunLengthError(f"objects {objects[first] + 1} and {objects[first + 1] + 1} overlap at y={y}, x={x}")
-    # Background and objects take turns: gap, run, gap, run, ..., last gap.
-    values = np.zeros(2 * starts.size + 1, dtype=np.int32)
-    values[1::2] = objects + 1
-    borders = np.empty(2 * starts.size + 2, dtype=np.int64)
-    borders[0], borders[1:-1:2], borders[2:-1:2], borders[-1] = 0, starts, ends, size
+    values, borders = lay_out(runs)
     flat = np.repeat(values, np.diff(borders))
     return np.ascontiguousarray(flat.reshape(runs.width, runs.height).T)
+
+
+def _by_position(runs: Runs) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """Objects, starts and ends of the runs in the order of the image."""
+    order = np.argsort(runs.starts)
+    return runs.objects[order], runs.starts[order], runs.ends[order]
+
+
+def _first_clash(objects: Int64Array, starts: Int64Array, ends: Int64Array) -> tuple[int, int, int] | None:
+    """Find the first run that begins before the one in front of it has ended; the runs are in order."""
+    clash = np.flatnonzero(starts[1:] < ends[:-1])
+    if not clash.size:
+        return None
+    first = int(clash[0])
+    return int(objects[first]), int(objects[first + 1]), int(starts[first + 1])
