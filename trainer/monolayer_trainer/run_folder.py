@@ -4,14 +4,18 @@ Programs hand files to one another, not objects: the export reads `model.keras` 
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from monolayer_core.errors import MonolayerError
 from monolayer_trainer.config import CONFIG_NAME, TrainConfig, read_config, write_config
 
 
-class RunError(Exception):
+class RunError(MonolayerError):
     """The run folder cannot be used as asked."""
+
+    code: ClassVar[str] = "invalid_run"
 
 
 class Progress(BaseModel):

@@ -13,6 +13,9 @@ from keras import layers, ops
 Tensor = Any
 """A symbolic Keras tensor ``(n, y, x, channel)``."""
 
+NORM_MOMENTUM = 0.9
+"""Of the running mean and variance. Keras' own 0.99 lags hundreds of steps behind; early scores would say nothing."""
+
 
 def build_unet(
     *, channels: int, outputs: int, base_width: int = 16, depth: int = 4, dropout: float = 0.0
@@ -66,7 +69,7 @@ def double_convolution(features: Tensor, width: int, *, name: str, dropout: floa
         features = layers.Conv2D(
             width, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv{index}"
         )(features)
-        features = layers.BatchNormalization(name=f"{name}_norm{index}")(features)
+        features = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm{index}")(features)
         features = layers.ReLU(name=f"{name}_relu{index}")(features)
     return layers.SpatialDropout2D(dropout, name=f"{name}_dropout")(features) if dropout else features
 

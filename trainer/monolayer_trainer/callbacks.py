@@ -1,0 +1,177 @@
+"""What happens between the steps of a training: the learning rate, the checkpoint, the history."""
+
+import csv
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.run_folder import Best, Progress, RunFolder
+from monolayer_trainer.schedule import Budget, learning_rate
+
+Logs = Mapping[str, Any] | None
+
+log = logging.getLogger(__name__)
+
+
+class Pace(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
+    """Sets the learning rate before each step and ends the training when its budget is spent."""
+
+    def __init__(self, config: TrainConfig, budget: Budget, *, first_step: int) -> None:
+        super().__init__()
+        self.config = config
+        self.budget = budget
+        self.step = first_step
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Set the learning rate for the step to come."""
+        if keras.backend.backend() == "jax":
+            # JAX keeps the optimizer's state outside the model during an epoch.
+            self.model.jax_state_sync()
+        fraction = self.budget.fraction(self.step)
+        rate = learning_rate(fraction, peak=self.config.learning_rate, warmup=self.config.warmup)
+        self.model.optimizer.learning_rate = rate
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Count the step and stop when the budget is spent."""
+        self.step += 1
+        if self.budget.minutes is not None and self.budget.fraction(self.step) >= 1:
+            self.model.stop_training = True
+
+
+class LastCheckpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
+    """Writes weights, optimizer state and progress after each epoch, each file whole or not at all.
+
+    Stands before the callback that swaps the averaged weights in: a resumed run goes on with the raw ones.
+    """
+
+    def __init__(self, folder: RunFolder, pace: Pace) -> None:
+        super().__init__()
+        self.folder = folder
+        self.pace = pace
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Write the checkpoint."""
+        fresh = self.folder.path / "next.weights.h5"
+        self.model.save_weights(fresh)
+        fresh.replace(self.folder.last_weights)
+        progress = Progress(epochs=epoch + 1, steps=self.pace.step, elapsed_seconds=self.pace.budget.elapsed_seconds)
+        write_whole(self.folder.progress, progress.model_dump_json(indent=2) + "\n")
+
+
+class KeepBest(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
+    """Scores the network now and then, keeps the best one as ``model.keras`` and stops when none is better for long.
+
+    Stands behind the callback that swaps the averaged weights in, so that these are scored and kept.
+
+    Parameters
+    ----------
+    folder
+        Takes the model and the score.
+    inference
+        The network to be kept, with the layers of the trained one.
+    score
+        Gives the figure to be maximised.
+    every
+        Epochs between two scores; the first and the last epoch are always scored.
+    patience
+        Scores without a better one after which the training ends; None for never.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        inference: keras.Model,
+        score: Callable[[keras.Model], float],
+        *,
+        every: int,
+        patience: int | None,
+    ) -> None:
+        super().__init__()
+        self.folder = folder
+        self.inference = inference
+        self.score = score
+        self.every = every
+        self.patience = patience
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Score the averaged weights where it is their turn, and add ``score`` to the logs."""
+        last = self.model.stop_training or epoch + 1 == self.params["epochs"]
+        best = self.folder.read_best()
+        if best is not None and (epoch + 1) % self.every and not last:
+            return
+        self.inference.set_weights(self.model.get_weights())
+        score = self.score(self.inference)
+        if logs is not None:
+            logs["score"] = score
+        if best is None or score > best.score:
+            best = Best(score=score, epoch=epoch + 1)
+            fresh = self.folder.path / "next.keras"
+            self.inference.save(fresh)
+            fresh.replace(self.folder.model)
+        else:
+            best = best.model_copy(update={"scores_since": best.scores_since + 1})
+        write_whole(self.folder.best, best.model_dump_json(indent=2) + "\n")
+        if self.patience is not None and best.scores_since >= self.patience:
+            log.info("no better score since epoch %d: stopping", best.epoch)
+            self.model.stop_training = True
+
+
+class History(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
+    """Writes ``history.csv`` and one log line after each epoch; a resumed run continues the table."""
+
+    def __init__(self, folder: RunFolder, config: TrainConfig, budget: Budget) -> None:
+        super().__init__()
+        self.folder = folder
+        self.config = config
+        self.budget = budget
+        self.rows: list[dict[str, str]] = read_rows(folder.history)
+        self._epoch_start = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Start the clock of the epoch."""
+        self._epoch_start = time.monotonic()
+        self.crops = 0
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Count crops, to know their rate."""
+        self.crops += self.config.batch_size
+        self.crops_seconds = time.monotonic() - self._epoch_start
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Add the epoch to the table."""
+        row = {"epoch": str(epoch + 1), "minutes": f"{self.budget.elapsed_seconds / 60:.2f}"}
+        row["crops_per_second"] = f"{self.crops / self.crops_seconds:.1f}"
+        row["learning_rate"] = f"{float(self.model.optimizer.learning_rate):.2e}"
+        row |= {name: f"{float(value):.4f}" for name, value in (logs or {}).items()}
+        self.rows = [old for old in self.rows if int(old["epoch"]) <= epoch] + [row]
+        write_rows(self.folder.history, self.rows)
+        log.info("%s", ", ".join(f"{name} {value}" for name, value in row.items()))
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a table with a header; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    """Write a table whose columns are all names that occur, in the order of their first appearance."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file in one step, so that a stop in between leaves the old one."""
+    fresh = path.with_name(path.name + ".next")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)

@@ -1,0 +1,43 @@
+"""After the last epoch: the thresholds, and the draft of the card. Imports Keras to load the network that was kept."""
+
+import logging
+from collections.abc import Sequence
+
+import keras
+
+from monolayer_core.model_card import ModelCard, write_card
+from monolayer_trainer.card import draft_card, median_diameter_px
+from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.run_folder import RunFolder
+from monolayer_trainer.scoring import keras_predict, predict_examples, read_examples
+from monolayer_trainer.tuning import tune_thresholds
+
+log = logging.getLogger(__name__)
+
+
+def finish(
+    dataset: Dataset, folder: RunFolder, config: TrainConfig, *, training: Sequence[Sample], tuning: Sequence[Sample]
+) -> ModelCard:
+    """Tune the thresholds of the best network on the images set aside for it and write the draft of its card.
+
+    Parameters
+    ----------
+    dataset
+        That holds the samples.
+    folder
+        Holds the network; takes the card.
+    config
+        With which the network was trained.
+    training, tuning
+        Samples trained on, and those set aside.
+    """
+    card = draft_card(config, dataset, training, object_diameter_px=median_diameter_px(dataset, training))
+    examples = read_examples(dataset, tuning, card)
+    model = keras.saving.load_model(folder.model, compile=False)
+    probabilities = predict_examples(examples, card, keras_predict(model))
+    thresholds, score = tune_thresholds([example.labels for example in examples], probabilities, card)
+    metrics = {"tuning": {"images": len(examples), "kaggle_score": round(score, 4)}}
+    card = card.model_copy(update={"thresholds": thresholds, "metrics": metrics})
+    write_card(card, folder.path)
+    return card

@@ -1,0 +1,57 @@
+"""The part of the training images on which checkpoint and thresholds are chosen.
+
+Neither may be chosen on the validation images: the figures on those would flatter. So a tenth of the training groups is
+set aside, never trained on, and used for nothing else.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.errors import DatasetError
+from monolayer_trainer.split import split_by_group
+
+
+def hold_out(dataset: Dataset, config: TrainConfig) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Divide the training images into those trained on and those tuned on, whole groups at a time.
+
+    Where the images are limited, the limit is drawn at random from those trained on. With a single group nothing can be
+    held out, and the same images serve for both.
+
+    Raises
+    ------
+    DatasetError
+        The data set has no training images.
+    """
+    samples = dataset.subset("train")
+    if not samples:
+        raise DatasetError(f"{dataset.folder} has no training images")
+    side_of = split_by_group(
+        [sample.id for sample in samples],
+        [sample.group for sample in samples],
+        [sample.modality for sample in samples],
+        config.tuning_fraction,
+        config.seed,
+    )
+    training = tuple(sample for sample in samples if side_of[sample.id] == "train")
+    tuning = tuple(sample for sample in samples if side_of[sample.id] != "train") or training
+    return draw(training, config.limit, config.seed), tuning
+
+
+def draw(samples: tuple[Sample, ...], count: int | None, seed: int) -> tuple[Sample, ...]:
+    """At most `count` of the samples at random, in their own order; all where `count` is None."""
+    if count is None or count >= len(samples):
+        return samples
+    chosen = np.random.default_rng(seed).choice(len(samples), count, replace=False)
+    return tuple(samples[index] for index in sorted(chosen))
+
+
+def write_tuning_list(path: Path, samples: tuple[Sample, ...]) -> None:
+    """Write which images were tuned on, one row each."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("ImageId", "group", "modality"))
+        writer.writerows((sample.id, sample.group, sample.modality) for sample in samples)

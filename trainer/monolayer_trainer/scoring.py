@@ -1,0 +1,72 @@
+"""Scores of a network on labelled images, by the very path that serves them: `monolayer_core.pipeline`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from monolayer_core.arrays import ImageUInt8, LabelImage, Predict, Probabilities, TileBatch
+from monolayer_core.model_card import ModelCard
+from monolayer_core.pipeline import SegmentOptions, predict_probabilities, prepare
+from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.tuning import tune_coarsely
+
+AS_THE_CARD_SAYS = SegmentOptions()
+
+
+@dataclass(frozen=True)
+class Example:
+    """A labelled image as the network sees it: ``(y, x, c)`` uint8 and its int32 labels."""
+
+    id: str
+    modality: str
+    image: ImageUInt8
+    labels: LabelImage
+
+
+def read_examples(dataset: Dataset, samples: Sequence[Sample], card: ModelCard) -> list[Example]:
+    """Read and normalise samples once, for many scores."""
+    examples = []
+    for sample in samples:
+        pixels, labels, _ = dataset.read(sample)
+        examples.append(Example(sample.id, sample.modality, prepare(pixels, card, AS_THE_CARD_SAYS), labels))
+    return examples
+
+
+def keras_predict(model: Any) -> Predict:  # noqa: ANN401 - Keras publishes no types
+    """Take a Keras network as the plain callable that core works with: uint8 tiles in, rounded probabilities out."""
+
+    def predict(tiles: TileBatch) -> TileBatch:
+        probabilities = np.asarray(model.predict_on_batch(tiles.astype(np.float32)))
+        answer: TileBatch = np.rint(probabilities * 255).astype(np.uint8)
+        return answer
+
+    return predict
+
+
+def predict_examples(examples: Sequence[Example], card: ModelCard, predict: Predict) -> list[Probabilities]:
+    """Probabilities ``(y, x, output)`` of each image."""
+    return [predict_probabilities(example.image, card, predict) for example in examples]
+
+
+class InstanceScore:
+    """The figure checkpoints are chosen by: the Kaggle score with the best of a few thresholds.
+
+    Parameters
+    ----------
+    examples
+        Labelled images that are not trained on.
+    card
+        Of the network; its thresholds are the starting point.
+    """
+
+    def __init__(self, examples: Sequence[Example], card: ModelCard) -> None:
+        self._examples = examples
+        self._truths = [example.labels for example in examples]
+        self._card = card
+
+    def __call__(self, model: Any) -> float:  # noqa: ANN401 - Keras publishes no types
+        """Score of a network that gives the card's outputs."""
+        probabilities = predict_examples(self._examples, self._card, keras_predict(model))
+        return tune_coarsely(self._truths, probabilities, self._card)[1]
