@@ -5,7 +5,7 @@ per pixel into one pass. Images are uint8 ``(y, x, c)`` with c = 1 or 3, after n
 network is given when it serves.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -60,10 +60,25 @@ class AugmentationConfig(BaseModel):
 
     @classmethod
     def none(cls) -> "AugmentationConfig":
-        """No change at all: plain crops at the size of the image."""
-        probabilities = (name for name in cls.model_fields if not name.endswith(("_px", "_strength", "_low", "_high")))
-        off: dict[str, Any] = dict.fromkeys(probabilities, 0.0)
-        return cls(scale_low=1, scale_high=1, **off)
+        """Change nothing: plain crops at the size of the image."""
+        return cls(
+            scale_low=1,
+            scale_high=1,
+            flip=0,
+            turn=0,
+            elastic=0,
+            invert=0,
+            grey=0,
+            permute_channels=0,
+            stain=0,
+            channel_gain=0,
+            brightness=0,
+            contrast=0,
+            gamma=0,
+            gradient=0,
+            blur=0,
+            noise=0,
+        )
 
 
 def augment_intensity(image: ImageUInt8, rng: np.random.Generator, config: AugmentationConfig) -> ImageUInt8:

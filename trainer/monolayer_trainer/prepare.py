@@ -4,6 +4,7 @@ The folder is complete when ``dataset.json`` is there, which is written last. A 
 finds it and does nothing; an interrupted preparation is simply repeated.
 """
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,19 +14,22 @@ from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from monolayer_core.model_card import sha256_of_file
 from monolayer_trainer.contact_sheet import draw_contact_sheet
 from monolayer_trainer.dataset import CONTACT_SHEET_NAME, DATASET_NAME, SPLIT_NAME, Dataset, Sample, Subset, write_split
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.groups import UNKNOWN_MODALITY, read_groups
-from monolayer_trainer.readers.labelled_image import LabelledImage
+from monolayer_trainer.readers.labelled_image import LabelledImage, Reader
 from monolayer_trainer.readers.layouts import Layout, open_reader
 from monolayer_trainer.split import split_by_group
 from monolayer_trainer.storing import write_image, write_labels
 
 Kind: TypeAlias = Layout | Literal["auto"]
 Progress: TypeAlias = Callable[[int, int], None]
+
+log = logging.getLogger(__name__)
 
 
 def prepare(
@@ -86,6 +90,8 @@ def prepare(
     }  # fmt: skip
     if (destination / DATASET_NAME).exists():
         return _reuse(destination, arguments)
+    if source.resolve() == destination.resolve():
+        raise DatasetError(f"{destination} is the source: the prepared data set needs a folder of its own")
     reader = open_reader(source, kind, classes or ())
     ids = reader.ids[:limit]
     if not ids:
@@ -95,10 +101,44 @@ def prepare(
         (destination / folder).mkdir(parents=True, exist_ok=True)
 
     class_names = tuple(classes or reader.classes or (confluency_of,))
-    samples: list[Sample] = []
-    pixels_per_class = np.zeros(len(class_names) + 1, np.int64)
+    samples, pixels_per_class = _convert(
+        reader, group_of, destination, class_count=len(class_names), pixel_size_um=pixel_size_um, progress=progress
+    )
+    dataset = Dataset(
+        folder=destination,
+        name=name or source.stem,
+        licence=licence,
+        source=source_url,
+        classes=class_names,
+        confluency_of=confluency_of,
+        samples=samples,
+        pixels_per_class=pixels_per_class,
+        left_out=reader.left_out,
+        prepared_with=arguments,
+    )
+    side_of = split_by_group(ids, [s.group for s in samples], [s.modality for s in samples], validation_fraction, seed)
+    write_split(destination / SPLIT_NAME, dataset.samples, side_of)
+    sheet = cv2.cvtColor(draw_contact_sheet(dataset), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(destination / CONTACT_SHEET_NAME), sheet)
+    _report(dataset)
+    unfinished = destination / f"{DATASET_NAME}.part"
+    unfinished.write_text(dataset.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(destination / DATASET_NAME)
+    return dataset
 
-    def convert(image_id: str) -> tuple[Sample, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+
+def _convert(
+    reader: Reader,
+    group_of: dict[str, tuple[str, str]],
+    destination: Path,
+    *,
+    class_count: int,
+    pixel_size_um: float | None,
+    progress: Progress | None,
+) -> tuple[tuple[Sample, ...], tuple[int, ...]]:
+    """Write images and labels; give the samples and the pixels of background and of each class."""
+
+    def convert(image_id: str) -> tuple[Sample, npt.NDArray[np.int64]]:
         read = reader.read(image_id)
         group, modality = group_of[image_id]
         sample = Sample(
@@ -111,41 +151,34 @@ def prepare(
             object_classes=read.object_classes,
             pixel_size_um=read.pixel_size_um or pixel_size_um,
         )
-        return sample, _count_pixels(read, len(class_names))
+        return sample, _count_pixels(read, class_count)
 
+    samples: list[Sample] = []
+    total = np.zeros(class_count + 1, np.int64)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, (sample, counts) in enumerate(pool.map(convert, ids), start=1):
+        for sample, counts in pool.map(convert, group_of):
             samples.append(sample)
-            pixels_per_class += counts
+            total += counts
             if progress is not None:
-                progress(done, len(ids))
-
-    dataset = Dataset(
-        folder=destination,
-        name=name or source.stem,
-        licence=licence,
-        source=source_url,
-        classes=class_names,
-        confluency_of=confluency_of,
-        samples=tuple(samples),
-        pixels_per_class=tuple(int(count) for count in pixels_per_class),
-        left_out=reader.left_out,
-        prepared_with=arguments,
-    )
-    side_of = split_by_group(ids, [s.group for s in samples], [s.modality for s in samples], validation_fraction, seed)
-    write_split(destination / SPLIT_NAME, dataset.samples, side_of)
-    sheet = cv2.cvtColor(draw_contact_sheet(dataset), cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(destination / CONTACT_SHEET_NAME), sheet)
-    unfinished = destination / f"{DATASET_NAME}.part"
-    unfinished.write_text(dataset.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(destination / DATASET_NAME)
-    return dataset
+                progress(len(samples), len(group_of))
+    return tuple(samples), tuple(int(count) for count in total)
 
 
 def counts_by_modality(dataset: Dataset) -> dict[tuple[str, str], int]:
     """Count the images of each ``(modality, side of the split)``, for a report."""
     sides: tuple[Subset, ...] = ("train", "validation")
     return dict(Counter((sample.modality, side) for side in sides for sample in dataset.subset(side)))
+
+
+def _report(dataset: Dataset) -> None:
+    log.info("%d images with %d objects", len(dataset.samples), dataset.objects)
+    for (modality, side), count in sorted(counts_by_modality(dataset).items()):
+        log.info("%s, %s: %d images", modality, side, count)
+    if len(dataset.classes) > 1:
+        for name, weight in zip(dataset.classes, dataset.class_weights, strict=True):
+            log.info("class %s: weight %.3f", name, weight)
+    for reason in dataset.left_out:
+        log.warning("left out: %s", reason)
 
 
 def _reuse(destination: Path, arguments: dict[str, str | int | float | None]) -> Dataset:
@@ -156,10 +189,14 @@ def _reuse(destination: Path, arguments: dict[str, str | int | float | None]) ->
             f"{destination} holds a data set prepared with another {', '.join(other)}: "
             "delete it or choose another folder"
         )
+    files = (name for sample in dataset.samples for name in (sample.image, sample.labels))
+    missing = [name for name in files if not (destination / name).is_file()]
+    if missing:
+        raise DatasetError(f"{destination / missing[0]} is missing: delete {destination} and prepare it again")
     return dataset
 
 
-def _count_pixels(read: LabelledImage, classes: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _count_pixels(read: LabelledImage, classes: int) -> npt.NDArray[np.int64]:
     """Pixels of background and of each class."""
     area = np.bincount(read.labels.ravel())
     class_of = np.zeros(len(area), np.intp)

@@ -19,6 +19,9 @@ from monolayer_trainer.geometry import bend, cut, orient
 from monolayer_trainer.image_cache import CachedImage, ImageCache
 from monolayer_trainer.targets import TargetSpec, make_targets
 
+REACH = 0.4
+"""How far from the middle of a crop the object lies near which it is cut, as a part of the crop's side."""
+
 
 class Batch(NamedTuple):
     """Crops for one training step.
@@ -136,14 +139,15 @@ def image_weights(samples: tuple[Sample, ...], kind_exponent: float) -> npt.NDAr
 
 
 def _place(source: CachedImage, side: int, rng: np.random.Generator, near_object: float) -> tuple[int, int]:
-    """First pixel ``(y, x)`` of a crop of `side` source pixels; an image smaller than that is centred at random."""
-    centred = rng.random() < near_object and len(source.centres) > 0
-    wish = source.centres[rng.integers(len(source.centres))] if centred else np.zeros(2)
-    wish = wish + rng.uniform(-0.4, 0.4, 2) * side - side / 2
-    place = []
-    for length, first in zip(source.labels.shape, wish, strict=True):
-        low, high = min(0, length - side), max(0, length - side)
-        place.append(
-            int(np.clip(round(first), low, high)) if centred and length >= side else int(rng.integers(low, high + 1))
-        )
-    return place[0], place[1]
+    """Choose the first pixel ``(y, x)`` of a crop of `side` source pixels.
+
+    A crop lies inside the image; one that is larger than the image holds all of it.
+    """
+    room = np.array(source.labels.shape) - side
+    low, high = np.minimum(room, 0), np.maximum(room, 0)
+    if len(source.centres) > 0 and rng.random() < near_object:
+        centre = source.centres[rng.integers(len(source.centres))] + rng.uniform(-REACH, REACH, 2) * side
+        y, x = np.clip(np.rint(centre - side / 2), low, high)
+    else:
+        y, x = rng.integers(low, high, endpoint=True)
+    return int(y), int(x)

@@ -50,6 +50,7 @@ class SamplerProcess(Iterator[Batch]):
 
     def __init__(self, workers: list[tuple[SpawnProcess, Connection]], start_step: int) -> None:
         self._workers = workers
+        self._lock = threading.RLock()  # a pipe must not be closed while another thread reads from it
         self._taken = 0
         self.step = start_step
         """Number of the next batch."""
@@ -62,33 +63,45 @@ class SamplerProcess(Iterator[Batch]):
         SamplerError
             The worker failed, with its message, or was killed.
         """
-        if not self._workers:
-            raise StopIteration
-        process, connection = self._workers[self._taken % len(self._workers)]
-        try:
-            received: Batch | str = connection.recv()
-        except (EOFError, ConnectionError):
-            process.join(END_SECONDS)
-            self.close()
-            raise SamplerError(f"the sampler process ended unexpectedly with exit code {process.exitcode}") from None
-        if isinstance(received, str):
-            self.close()
-            raise SamplerError(f"the sampler process failed:\n{received}")
-        self._taken += 1
-        self.step += 1
-        return received
+        with self._lock:
+            if not self._workers:
+                raise StopIteration
+            process, connection = self._workers[self._taken % len(self._workers)]
+            try:
+                received: Batch | str = connection.recv()
+            except (EOFError, OSError):
+                process.join(END_SECONDS)
+                code = process.exitcode
+                self.close()
+                raise SamplerError(f"the sampler process ended unexpectedly with exit code {code}") from None
+            if isinstance(received, str):
+                self.close()
+                raise SamplerError(f"the sampler process failed:\n{received}")
+            self._taken += 1
+            self.step += 1
+            return received
 
     def close(self) -> None:
-        """Stop the workers and wait until they have left; a second call does nothing."""
+        """Stop the workers and wait until they have left; a second call does nothing.
+
+        A thread that waits for a batch gets it first; from then on there are none.
+        """
         workers, self._workers = self._workers, []
-        for _, connection in workers:
-            connection.close()
-        for process, _ in workers:
-            process.join(END_SECONDS)
-            if process.is_alive():
-                process.kill()
-                process.join()
-            process.close()
+        if not self._lock.acquire(timeout=END_SECONDS):
+            for process, _ in workers:
+                process.kill()  # ends the other thread's wait
+            self._lock.acquire()
+        try:
+            for _, connection in workers:
+                connection.close()
+            for process, _ in workers:
+                process.join(END_SECONDS)
+                if process.is_alive():
+                    process.kill()
+                    process.join()
+                process.close()
+        finally:
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self

@@ -95,27 +95,42 @@ def touching(labels: LabelImage, window_px: int) -> npt.NDArray[np.bool_]:
 
 
 def normalized_distance(labels: LabelImage) -> npt.NDArray[np.float32]:
-    """Distance of each pixel to the nearest one outside its object, divided by the largest in the object.
+    """Distance to the edge of each object divided by the largest in the object; float32 ``(y, x)``, 0 to 1."""
+    distance = edge_distance(labels)
+    where = np.flatnonzero(labels)
+    numbers, values = labels.ravel()[where], distance.ravel()[where]
+    largest = np.ones(int(labels.max(initial=0)) + 1, np.float32)
+    np.maximum.at(largest, numbers, values)
+    distance.ravel()[where] = values / largest[numbers]
+    return distance
 
-    A touching neighbour is outside, as background is; the frame of the image is not an edge. An object that fills the
-    whole image has the value 1 everywhere.
+
+def edge_distance(labels: LabelImage) -> npt.NDArray[np.float32]:
+    """Distance of each pixel of an object to the nearest pixel outside it.
+
+    A touching neighbour is outside, as background is; the frame of the image is not an edge. Two distance transforms
+    of the whole image serve all objects: one to the background, one to the pixels where objects touch. The second is
+    exact along rows and columns and up to 0.6 pixels too large at a slant.
+
+    Parameters
+    ----------
+    labels
+        int32 ``(y, x)``.
+
+    Returns
+    -------
+    ndarray
+        float32 ``(y, x)``, in pixels; zero in the background. Where nothing is outside (one object fills the image) the
+        value is the same everywhere and at least 1.
     """
-    if not labels.any():
-        return np.zeros(labels.shape, np.float32)
     inside = labels > 0
-    distance = cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    distance = np.asarray(cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
     contact = _contact(labels, inside)
     if contact.any():
-        # The nearest pixel of a touching neighbour is one step behind the nearest pixel of the object's own rim.
-        to_rim = cv2.distanceTransform((~contact).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-        np.minimum(distance, to_rim + 1, out=distance, where=inside)
-    where = np.flatnonzero(inside)
-    numbers, values = labels.ravel()[where], distance.ravel()[where]
-    largest = np.ones(int(numbers.max()) + 1, np.float32)
-    np.maximum.at(largest, numbers, values)
-    result = np.zeros(labels.size, np.float32)
-    result[where] = values / largest[numbers]
-    return result.reshape(labels.shape)
+        # The transform is zero in the last pixel of an object; the first one outside is one step further.
+        to_contact = cv2.distanceTransform((~contact).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+        np.minimum(distance, to_contact + 1, out=distance, where=inside)
+    return distance
 
 
 def _contact(labels: LabelImage, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -20,7 +20,7 @@ import numpy as np
 from monolayer_core.arrays import LabelImage
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.readers.decoding import decode_pixels
-from monolayer_trainer.readers.files import is_image, open_files
+from monolayer_trainer.readers.files import images_by_stem, open_files
 from monolayer_trainer.readers.labelled_image import LabelledImage, number_consecutively
 
 ANNOTATIONS_NAME = "annotations.csv"
@@ -58,7 +58,7 @@ class BoxesReader:
     def __init__(self, source: Path, classes: Sequence[str] = ()) -> None:
         self._files = open_files(source)
         self._boxes = self._read_table()
-        self._images = {PurePosixPath(name).stem: name for name in self._files.names if is_image(name)}
+        self._images = images_by_stem(self._files.names)
         found = sorted({box.label for boxes in self._boxes.values() for box in boxes})
         self.classes: tuple[str, ...] = tuple(classes) or tuple(found)
         unknown = set(found) - set(self.classes)

@@ -19,14 +19,23 @@ def decode_pixels(data: bytes, name: str) -> Pixels:
 
 
 def decode_mask(data: bytes, name: str) -> Mask:
-    """Decode a binary mask: a pixel is foreground above half of the file's largest value.
+    """Decode a binary mask: 0 is background, one other value is foreground.
 
-    That reads 0/1, 0/255 and slightly smeared (JPEG) masks alike. Of a colour mask the brightest channel counts.
+    Where the largest value is 255, everything above 127 is foreground, so that masks smeared by JPEG or by smoothing
+    can be read. Of a colour mask the brightest channel counts.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be decoded or holds more than two values.
     """
     values = decode_pixels(data, name)
     if values.ndim == 3:
         values = values.max(axis=2)
-    mask: Mask = values > values.max() / 2
+    largest = values.max()
+    mask: Mask = values > (127 if largest == 255 else 0)
+    if largest != 255 and not (values[mask] == largest).all():
+        raise DatasetError(f"{name}: a binary mask holds two values, this one more; are these label images?")
     return mask
 
 

@@ -1,6 +1,7 @@
 """Files of a folder or of a zip archive behind one small interface; an archive is read without being unpacked."""
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -64,6 +65,32 @@ def open_files(source: Path) -> Files:
     if source.is_file():
         return ZipFiles(source)
     raise DatasetError(f"{source} is neither a folder nor a zip archive")
+
+
+def images_by_stem(names: Iterable[str], folder: str | None = None) -> dict[str, str]:
+    """Find images by their name without folder and suffix.
+
+    Parameters
+    ----------
+    names
+        Of all files.
+    folder
+        Only look at files that lie directly in a folder of this name.
+
+    Raises
+    ------
+    DatasetError
+        Two files have the same name: which one is meant would be a guess.
+    """
+    found: dict[str, str] = {}
+    for name in filter(is_image, names):
+        path = PurePosixPath(name)
+        if folder is not None and path.parent.name != folder:
+            continue
+        if path.stem in found:
+            raise DatasetError(f"{found[path.stem]} and {name} have the same name, which one is meant is not known")
+        found[path.stem] = name
+    return found
 
 
 def is_image(name: str) -> bool:

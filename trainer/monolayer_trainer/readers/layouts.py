@@ -20,9 +20,13 @@ def open_reader(source: Path, layout: Layout | Literal["auto"], classes: Sequenc
     Raises
     ------
     DatasetError
-        The layout cannot be told, or the files do not follow it.
+        The layout cannot be told, the files do not follow it, or it does not say which class an object has though there
+        are several.
     """
-    match find_layout(source) if layout == "auto" else layout:
+    layout = find_layout(source) if layout == "auto" else layout
+    if layout in ("dsb2018", "labels") and len(classes) > 1:
+        raise DatasetError(f"the layout {layout} does not say which of the classes {', '.join(classes)} an object has")
+    match layout:
         case "dsb2018":
             return Dsb2018Reader(source)
         case "masks":

@@ -4,7 +4,7 @@ Pairs are found by the file's name without its suffix.
 """
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from monolayer_core.arrays import LabelImage
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.readers.decoding import decode_labels, decode_mask, decode_pixels
-from monolayer_trainer.readers.files import Files, is_image, open_files
+from monolayer_trainer.readers.files import Files, images_by_stem, open_files
 from monolayer_trainer.readers.labelled_image import LabelledImage
 
 
@@ -34,8 +34,8 @@ class PairedFiles:
 
     def __init__(self, source: Path, partner: str) -> None:
         self.files: Files = open_files(source)
-        self.images = self._by_stem("images")
-        self.partners = self._by_stem(partner)
+        self.images = images_by_stem(self.files.names, "images")
+        self.partners = images_by_stem(self.files.names, partner)
         self.ids = tuple(sorted(self.images.keys() & self.partners.keys()))
         self.left_out = tuple(
             [f"{self.images[i]}: nothing of that name in {partner}" for i in sorted(set(self.images) - set(self.ids))]
@@ -43,17 +43,6 @@ class PairedFiles:
         )
         if not self.ids:
             raise DatasetError(f"{source}: no file in images has a partner of the same name in {partner}")
-
-    def _by_stem(self, folder: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for name in filter(is_image, self.files.names):
-            path = PurePosixPath(name)
-            if path.parent.name != folder:
-                continue
-            if path.stem in found:
-                raise DatasetError(f"{found[path.stem]} and {name} have the same name: which one is meant is not known")
-            found[path.stem] = name
-        return found
 
 
 class MasksReader:
