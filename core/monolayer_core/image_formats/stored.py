@@ -1,0 +1,72 @@
+"""What a file says of itself before a pixel is decompressed, in the same words for every format."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from monolayer_core.arrays import Pixels
+from monolayer_core.errors import MonolayerError, TruncatedImageError, UnusableImageError
+
+Format: TypeAlias = Literal["png", "jpeg", "bmp", "tiff", "npy"]
+
+UNKNOWN_AXIS = "Q"
+"""Stands in `StoredImage.axes` for an axis of which the file does not say what it is (tifffile's letter)."""
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image as it lies in its file.
+
+    Attributes
+    ----------
+    format
+        Which format it is.
+    shape, axes
+        Length and letter of every axis in the order of storage: T, C, Z, Y, X, S (colour samples of a pixel, with
+        alpha) or `UNKNOWN_AXIS`.
+    dtype
+        Of the pixels, byte order included.
+    decode
+        Takes an index for each of the first `planes` axes and gives the pixels of the others, in the order of `axes`.
+    planes
+        How many leading axes count planes that are stored, and decoded, one by one.
+    decoded_bytes
+        Memory that one call of `decode` needs for its result.
+    pixel_size_um
+        Side of a pixel in micrometres, None where the file does not say.
+    """
+
+    format: Format
+    shape: tuple[int, ...]
+    axes: str
+    dtype: np.dtype[np.generic]
+    decode: Callable[[tuple[int, ...]], Pixels]
+    planes: int = 0
+    decoded_bytes: int = 0
+    pixel_size_um: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.dtype.kind not in "buif":
+            raise UnusableImageError(f"pixels of type {self.dtype} cannot be used; integers or real numbers are needed")
+        if prod(self.shape) == 0 or not self.shape:
+            raise UnusableImageError(f"the image has no pixels: its shape is {self.shape}")
+
+
+@contextmanager
+def damage_refused(kind: str) -> Iterator[None]:
+    """Turn whatever a decoder raises over damaged data into `TruncatedImageError`.
+
+    Only calls into decoders of other people belong inside: over hostile bytes they raise nearly every class there is.
+    """
+    try:
+        yield
+    except (MonolayerError, MemoryError):
+        raise
+    except Exception as error:
+        raise TruncatedImageError(
+            f"the {kind} data ends early or is damaged ({type(error).__name__}: {error})"
+        ) from error

@@ -1,0 +1,185 @@
+"""TIFF, BigTIFF and OME-TIFF through tifffile and imagecodecs: one page is described, checked, decoded.
+
+How pages form a stack is the matter of `tiff_stack`. What is checked here: that the compression is one whose result
+cannot outgrow what the tags announce, that every strip or tile lies whole within the file (tifffile fills missing ones
+with zeros), and that the colours are such as have a meaning.
+"""
+
+import io
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from monolayer_core.arrays import Pixels
+from monolayer_core.errors import ImageTooLargeError, TruncatedImageError, UnusableImageError
+from monolayer_core.image_formats import jpeg
+from monolayer_core.image_formats.stored import StoredImage, damage_refused
+from monolayer_core.image_formats.tiff_pixel_size import pixel_size_um
+from monolayer_core.image_formats.tiff_stack import PagePlace, read_stack
+
+MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+MAX_PAGES = 1 << 16
+
+_JPEG = 7
+_UNCOMPRESSED = 1
+# None, LZW, deflate (two numbers), PackBits, LZMA, zstd (two numbers): tifffile bounds what they unpack to by the tags.
+_COMPRESSIONS = {_UNCOMPRESSED, 5, 8, 32946, 32773, 34925, 34926, 50000, _JPEG}
+
+_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
+_PHOTOMETRICS = {_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _YCBCR}
+_SEPARATE = 2
+_ALPHA = {1, 2}  # ExtraSamples: associated and unassociated
+
+
+def describe(data: bytes) -> StoredImage:
+    """Read the tags of the first page and how the pages form a stack.
+
+    Bilevel pixels become 0 and 255; where the lowest value is white, unsigned integers are inverted; a palette becomes
+    RGB of 8 bits, but in a file of ImageJ, which uses it to tint intensities, the intensities count. Three samples are
+    colours only where the file says RGB; otherwise they are channels. Pages of another size or type than the first
+    (thumbnails, pyramid levels) are left out. The orientation tag is ignored.
+
+    Raises
+    ------
+    TruncatedImageError
+        The tags are damaged.
+    UnusableImageError
+        Colours or compression are of a kind that is not read.
+    ImageTooLargeError
+        There are more than `MAX_PAGES` pages.
+    """
+    with damage_refused("TIFF"):
+        file = tifffile.TiffFile(io.BytesIO(data))
+        page = file.pages.first
+        count = _count_pages(file.pages)
+        description = page.description
+        palette_is_colour = page.photometric == _PALETTE and not page.is_imagej
+        page_shape, page_axes = _page_axes(page, palette_is_colour)
+        dtype = _decoded_type(page, palette_is_colour)
+        stack = read_stack(file.pages, count, page_shape, page_axes)
+        size = pixel_size_um(page, description)
+        needed = prod(page_shape) * dtype.itemsize + prod(page.chunks) * dtype.itemsize
+    _check_kind(page)
+
+    def decode(index: tuple[int, ...]) -> Pixels:
+        place = stack.locate(index)
+        with damage_refused("TIFF"):
+            pixels = _read_plane(data, file.pages, place, page)
+            return _colours(pixels, page, palette_is_colour).reshape(page_shape)
+
+    return StoredImage(
+        "tiff",
+        (*stack.lengths, *page_shape),
+        stack.axes + stack.page_axes,
+        dtype,
+        decode,
+        planes=len(stack.lengths),
+        decoded_bytes=needed,
+        pixel_size_um=size,
+    )
+
+
+def _count_pages(pages: tifffile.TiffPages) -> int:
+    try:
+        pages[MAX_PAGES]
+    except IndexError:
+        return len(pages)
+    raise ImageTooLargeError(f"the TIFF file has more than {MAX_PAGES} pages")
+
+
+def _check_kind(page: tifffile.TiffPage) -> None:
+    if page.compression not in _COMPRESSIONS or page.jpegheader is not None:
+        name = getattr(page.compression, "name", page.compression)
+        raise UnusableImageError(
+            f"TIFF compression {name} is not read: save it uncompressed or with LZW, deflate or zstd"
+        )
+    if page.photometric not in _PHOTOMETRICS or (page.photometric == _YCBCR and page.compression != _JPEG):
+        name = getattr(page.photometric, "name", page.photometric)
+        raise UnusableImageError(f"TIFF colours of kind {name} are not read: save it as RGB or grey")
+    if page.imagedepth != 1:
+        raise UnusableImageError("a TIFF page with depth is not read: save one page for each z plane")
+
+
+def _page_axes(page: tifffile.TiffPage, palette_is_colour: bool) -> tuple[tuple[int, ...], str]:
+    height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
+    if palette_is_colour:
+        return (height, width, 3), "YXS"
+    if samples == 1:
+        return (height, width), "YX"
+    colours = page.photometric in (_RGB, _YCBCR) or (samples == 2 and set(page.extrasamples) & _ALPHA)
+    letter = "S" if colours else "C"
+    if page.planarconfig == _SEPARATE:
+        return (samples, height, width), letter + "YX"
+    return (height, width, samples), "YX" + letter
+
+
+def _decoded_type(page: tifffile.TiffPage, palette_is_colour: bool) -> np.dtype[np.generic]:
+    if page.dtype is None:
+        raise UnusableImageError(f"TIFF pixels of {page.bitspersample} bits in this sample format are not read")
+    if palette_is_colour or page.dtype == np.bool_:
+        return np.dtype(np.uint8)
+    return np.dtype(page.dtype)
+
+
+def _read_plane(data: bytes, pages: tifffile.TiffPages, place: PagePlace, first: tifffile.TiffPage) -> Pixels:
+    page = pages[place.page]
+    if not isinstance(page, tifffile.TiffPage) or page.hash != first.hash:
+        raise TruncatedImageError("the TIFF data is damaged: the pages of a stack differ in size or type")
+    _check_segments(data, page, place)
+    if place.planes_before:
+        plane: Pixels = np.frombuffer(
+            data,
+            dtype=np.dtype(page.dtype).newbyteorder(page.parent.byteorder),
+            count=prod(page.shaped),
+            offset=page.dataoffsets[0] + place.planes_before * page.nbytes,
+        )
+        return plane.reshape(page.shaped)
+    pixels: Pixels = page.asarray(squeeze=False, maxworkers=1)
+    return pixels
+
+
+def _check_segments(data: bytes, page: tifffile.TiffPage, place: PagePlace) -> None:
+    """Refuse a page whose strips or tiles are missing, leave the file, or are JPEG streams of another size."""
+    expected = 1 if page.is_contiguous else prod(page.chunked)
+    places = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    if len(places) < expected:
+        raise TruncatedImageError(f"the TIFF data ends early: {len(places)} of {expected} strips or tiles are there")
+    for offset, length in places[:expected]:
+        if not 0 < offset < len(data) or length <= 0 or offset + length > len(data):
+            raise TruncatedImageError("the TIFF data ends early: a strip or tile is missing or lies beyond the end")
+        if page.compression == _JPEG:
+            _check_jpeg(data[offset : offset + length], page)
+    if page.is_contiguous:
+        end = page.dataoffsets[0] + (place.planes_before + 1) * page.nbytes
+        if end > len(data):
+            raise TruncatedImageError(f"the TIFF data ends early: the plane ends at byte {end} of {len(data)}")
+
+
+def _check_jpeg(stream: bytes, page: tifffile.TiffPage) -> None:
+    frame = jpeg.read_frame(stream)
+    jpeg.check_complete(stream)
+    height, width = page.chunks[:2] if page.planarconfig != _SEPARATE else page.chunks[-2:]
+    if frame.height > height or frame.width > width or frame.samples > page.samplesperpixel:
+        raise TruncatedImageError("the TIFF data is damaged: a JPEG strip or tile is larger than the tags say")
+
+
+def _colours(pixels: Pixels, page: tifffile.TiffPage, palette_is_colour: bool) -> Pixels:
+    """Bring a page as stored, (separate samples, 1, y, x, samples), to grey or RGB values."""
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.uint8) * np.uint8(255)
+    if page.photometric == _MIN_IS_WHITE and pixels.dtype.kind == "u":
+        bits = 8 if page.bitspersample == 1 else page.bitspersample
+        pixels = ((1 << bits) - 1) - pixels
+    if palette_is_colour:
+        pixels = _palette(page)[pixels[..., 0]]
+    return pixels
+
+
+def _palette(page: tifffile.TiffPage) -> npt.NDArray[np.uint8]:
+    if page.colormap is None:
+        raise TruncatedImageError("the TIFF data is damaged: its palette is missing")
+    table = page.colormap.T  # (index, colour); 16 bits by the specification, 8 in some files
+    return (table >> 8 if table.max() > 255 else table).astype(np.uint8)

@@ -1,0 +1,312 @@
+"""Bytes in, one image plane out; and back to PNG and TIFF.
+
+The only place where image files are read. Type and size are taken from the first bytes and the header, and checked,
+before a pixel is decompressed. A file that ends early is refused, never half used. Colours are RGB; alpha is dropped;
+the orientation in EXIF or TIFF tags is ignored, because masks must lie on the pixels as they are stored.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from monolayer_core.arrays import LabelImage, Pixels
+from monolayer_core.errors import (
+    AmbiguousAxesError,
+    EmptyImageError,
+    ImageTooLargeError,
+    OptionError,
+    UnknownFormatError,
+    UnusableImageError,
+)
+from monolayer_core.image_formats import bmp, jpeg, npy, png, tiff
+from monolayer_core.image_formats.axes import PlaneChoice, choose_plane, resolve_axes
+from monolayer_core.image_formats.stored import Format, StoredImage
+
+_READERS: tuple[tuple[bytes, Callable[[bytes], StoredImage]], ...] = (
+    (png.MAGIC, png.describe),
+    (jpeg.MAGIC, jpeg.describe),
+    (npy.MAGIC, npy.describe),
+    (bmp.MAGIC, bmp.describe),
+    *((magic, tiff.describe) for magic in tiff.MAGICS),
+)
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is admitted, checked against the header.
+
+    Attributes
+    ----------
+    max_pixels
+        Rows times columns of one plane. The default admits 20,000 x 20,000 and refuses 30,000 x 30,000.
+    max_bytes_per_pixel
+        Together with `max_pixels` bounds the decoded plane in bytes: at the default a largest image may have three
+        channels of 16 bits, a smaller one more.
+    """
+
+    max_pixels: int = 512_000_000
+    max_bytes_per_pixel: int = 8
+
+
+@dataclass(frozen=True)
+class ReadOptions(PlaneChoice):
+    """What the caller says of an image; each beats what the file says.
+
+    Attributes
+    ----------
+    axes
+        Letters T, C, Z, Y, X, S in the order of the array; case does not matter.
+    channel, z, t
+        Which plane of a stack, counted from 0.
+    pixel_size_um
+        Side of a pixel in micrometres.
+    """
+
+    pixel_size_um: float | None = None
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a file says before a pixel is decompressed.
+
+    Attributes
+    ----------
+    format
+        ``png``, ``jpeg``, ``bmp``, ``tiff`` or ``npy``.
+    shape, axes
+        Of everything in the file, one letter for each axis; Q where it is not known what an axis is.
+    dtype
+        Of the pixels, such as ``uint16``.
+    height, width
+        Of one plane, in pixels.
+    pixel_size_um
+        Side of a pixel in micrometres, None where unknown.
+    decoded_bytes
+        Memory that decoding one plane takes.
+    """
+
+    format: Format
+    shape: tuple[int, ...]
+    axes: str
+    dtype: str
+    height: int
+    width: int
+    pixel_size_um: float | None
+    decoded_bytes: int
+
+
+@dataclass(frozen=True)
+class Image:
+    """One plane, decoded.
+
+    Attributes
+    ----------
+    pixels
+        ``(y, x)`` grey or ``(y, x, 3)`` RGB, C-contiguous, native byte order, of the type that was stored (bilevel and
+        boolean images are uint8 of 0 and 255).
+    format
+        Of the file.
+    pixel_size_um
+        Side of a pixel in micrometres, None where unknown.
+    channels
+        1 for grey, 3 for RGB.
+    """
+
+    pixels: Pixels
+    format: Format
+    pixel_size_um: float | None
+    channels: int
+
+
+DEFAULT_OPTIONS = ReadOptions()
+DEFAULT_LIMITS = ImageLimits()
+
+
+def read_header(data: bytes, options: ReadOptions = DEFAULT_OPTIONS) -> ImageHeader:
+    """Read type, size and axes; no pixel is decompressed.
+
+    Raises
+    ------
+    EmptyImageError, UnknownFormatError
+        There are no bytes, or they begin like no format that is read.
+    TruncatedImageError, UnusableImageError
+        The header is damaged, or announces what cannot be used.
+    AmbiguousAxesError
+        It is not known which axes are rows and columns.
+    OptionError
+        `options` are out of range or do not fit the image.
+    """
+    stored = _describe(data, options)
+    return _header(stored, resolve_axes(stored.shape, stored.axes, options), options)
+
+
+def check_limits(header: ImageHeader, limits: ImageLimits = DEFAULT_LIMITS) -> None:
+    """Refuse what is too large.
+
+    Raises
+    ------
+    ImageTooLargeError
+        The plane has more pixels, or takes more memory, than `limits` admit.
+    """
+    pixels = header.height * header.width
+    if pixels > limits.max_pixels:
+        raise ImageTooLargeError(
+            f"the image has {header.height} x {header.width} = {pixels} pixels, {limits.max_pixels} are admitted"
+        )
+    admitted_bytes = limits.max_pixels * limits.max_bytes_per_pixel
+    if header.decoded_bytes > admitted_bytes:
+        raise ImageTooLargeError(
+            f"the image takes {header.decoded_bytes} bytes when decoded, {admitted_bytes} are admitted"
+        )
+
+
+def decode_image(data: bytes, options: ReadOptions = DEFAULT_OPTIONS, limits: ImageLimits = DEFAULT_LIMITS) -> Image:
+    """Decode one plane of an image file.
+
+    Parameters
+    ----------
+    data
+        A whole PNG, JPEG, BMP, TIFF, BigTIFF, OME-TIFF or npy file.
+    options
+        Axes, plane and pixel size where the file does not say, or says it wrong.
+    limits
+        Checked before decompression.
+
+    Raises
+    ------
+    ImageTooLargeError
+        The header announces more than `limits` admit.
+    AmbiguousAxesError
+        There are several planes and none was chosen; the message names the option.
+    TruncatedImageError
+        The data ends early or is damaged.
+    UnusableImageError
+        It holds no pixels, NaN, infinity, complex numbers, or colours or a compression that are not read.
+    EmptyImageError, UnknownFormatError, OptionError
+        As for `read_header`.
+    """
+    stored = _describe(data, options)
+    axes = resolve_axes(stored.shape, stored.axes, options)
+    header = _header(stored, axes, options)
+    check_limits(header, limits)
+    index = choose_plane(stored.shape, axes, options)
+    outer, inner = index[: stored.planes], index[stored.planes :]
+    if None in outer:
+        raise OptionError(f"axes={axes}: the first {stored.planes} axes count pages, which hold rows and columns whole")
+    plane = stored.decode(tuple(position or 0 for position in outer))
+    plane = plane[tuple(slice(None) if position is None else position for position in inner)]
+    letters = "".join(letter for letter, position in zip(axes, index, strict=True) if position is None)
+    pixels = _finish(_grey_or_rgb(plane, letters))
+    return Image(pixels, stored.format, header.pixel_size_um, 1 if pixels.ndim == 2 else 3)
+
+
+def _describe(data: bytes, options: ReadOptions) -> StoredImage:
+    size = options.pixel_size_um
+    if size is not None and not (isfinite(size) and size > 0):
+        raise OptionError(f"pixel_size_um must be a positive number of micrometres, not {size}")
+    if not data:
+        raise EmptyImageError("the image is empty: no bytes were given")
+    for magic, describe in _READERS:
+        if data.startswith(magic):
+            return describe(data)
+    raise UnknownFormatError("the data is no PNG, JPEG, BMP, TIFF or npy file")
+
+
+def _header(stored: StoredImage, axes: str, options: ReadOptions) -> ImageHeader:
+    lengths = dict(zip(axes, stored.shape, strict=True))
+    return ImageHeader(
+        stored.format,
+        stored.shape,
+        axes,
+        stored.dtype.newbyteorder("=").name,
+        lengths["Y"],
+        lengths["X"],
+        options.pixel_size_um if options.pixel_size_um is not None else stored.pixel_size_um,
+        stored.decoded_bytes or lengths["Y"] * lengths["X"] * stored.dtype.itemsize,
+    )
+
+
+def _grey_or_rgb(plane: Pixels, letters: str) -> Pixels:
+    """Bring a plane whose axes are Y, X and perhaps S into the order (y, x) or (y, x, 3)."""
+    plane = plane.transpose([letters.index(letter) for letter in "YXS" if letter in letters])
+    if plane.ndim == 2:
+        return plane
+    samples = plane.shape[2]
+    if samples > 4:
+        raise AmbiguousAxesError(f"{samples} samples are no colour: name them channels with axes=YXC and choose one")
+    return plane[..., 0] if samples < 3 else plane[..., :3]  # grey, grey and alpha, RGB, RGB and alpha
+
+
+def _finish(plane: Pixels) -> Pixels:
+    if plane.dtype == np.bool_:
+        return np.ascontiguousarray(plane).view(np.uint8) * np.uint8(255)
+    pixels: Pixels = np.ascontiguousarray(plane, dtype=plane.dtype.newbyteorder("="))
+    # NaN and infinity show in the extremes, which takes no memory of the size of the image.
+    if pixels.dtype.kind == "f" and not (np.isfinite(pixels.min()) and np.isfinite(pixels.max())):
+        raise UnusableImageError("the image holds NaN or infinite values")
+    return pixels
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Encode as PNG, without loss.
+
+    Parameters
+    ----------
+    pixels
+        ``(y, x)`` grey or ``(y, x, 3)`` RGB; uint8 or uint16.
+
+    Raises
+    ------
+    UnusableImageError
+        The pixels are of another shape or type, or there are none.
+    """
+    rgb = pixels.ndim == 3 and pixels.shape[2] == 3
+    if pixels.dtype not in (np.uint8, np.uint16) or not (pixels.ndim == 2 or rgb) or pixels.size == 0:
+        raise UnusableImageError(f"pixels of type {pixels.dtype} and shape {pixels.shape} cannot be written as PNG")
+    pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+    encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if rgb else pixels)[1]
+    return bytes(encoded)
+
+
+def encode_label_tiff(labels: LabelImage, pixel_size_um: float | None = None) -> bytes:
+    """Encode a label image as TIFF: deflate, uint16 while labels fit, else uint32.
+
+    The pixel size is written as ImageJ reads it (resolution tags and ``unit=micron``), so that its measurements are in
+    micrometres. An image of more than 4 GiB becomes a BigTIFF.
+
+    Raises
+    ------
+    OptionError
+        The pixel size is not a positive number.
+    UnusableImageError
+        There are no pixels, or a label is negative.
+    """
+    if pixel_size_um is not None and not (isfinite(pixel_size_um) and pixel_size_um > 0):
+        raise OptionError(f"pixel_size_um must be a positive number of micrometres, not {pixel_size_um}")
+    if labels.ndim != 2 or labels.size == 0 or labels.min() < 0:
+        raise UnusableImageError("a label image has rows, columns and labels from 0 on")
+    stored: npt.NDArray[np.unsignedinteger] = labels.astype(np.uint16 if labels.max() < 1 << 16 else np.uint32)
+    description = "ImageJ=1.11a\nimages=1\n"
+    if pixel_size_um is not None:
+        description += "unit=micron\n"
+    stream = io.BytesIO()
+    tifffile.imwrite(
+        stream,
+        stored,
+        bigtiff=stored.nbytes > (1 << 32) - (1 << 20),
+        photometric="minisblack",
+        compression="zlib",
+        rowsperstrip=max(1, (1 << 20) // (stored.shape[1] * stored.itemsize)),
+        description=description,
+        metadata=None,
+        software="",
+        resolution=None if pixel_size_um is None else (1 / pixel_size_um, 1 / pixel_size_um),
+        resolutionunit="NONE",
+    )
+    return stream.getvalue()
