@@ -1,0 +1,216 @@
+"""Tiles: which squares of an image the network sees, and which of its answers are kept.
+
+Near its edge a tile lacks the surroundings that the network was trained with, so that a border strip of the answer, the
+halo, is thrown away. Three regions describe a tile, each a pair of slices ``(y, x)``::
+
+    read    image coordinates   what the network sees; at the far edges reflected up to the side of the tile
+    local   tile coordinates    the part of the answer that is kept
+    write   image coordinates   where it goes; the write regions of a plan cover each pixel exactly once
+
+Towards an edge of the image nothing is thrown away: the network saw that edge in training too. Tiles begin at multiples
+of the network's divisor, because a network that halves its input several times gives other answers when it is shifted
+by less; at the far edges they are moved inward. So a tile sees what it would see in the whole image, reflected up to
+the next multiple of the divisor, and tiled and untiled answers agree wherever the halo is wide enough.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer_core.arrays import ImageUInt8, Predict, Probabilities, TileBatch
+from monolayer_core.errors import OptionError, PredictionError
+from monolayer_core.tile_cover import Axis, Grid, cheapest_cover
+
+Region: TypeAlias = tuple[slice, slice]
+"""Slices ``(y, x)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One square that the network sees.
+
+    Attributes
+    ----------
+    side : int
+        Height and width of the network's input in pixels.
+    read : tuple of slice
+        Image coordinates of what is seen, at most `side` in each direction; the rest is filled by reflection behind it.
+    local, write : tuple of slice
+        What is kept of the answer, in tile and in image coordinates; both of the same size.
+    """
+
+    side: int
+    read: Region
+    local: Region
+    write: Region
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """The tiles of an image of `height` by `width` pixels; `halo` is the margin each keeps, 0 for a single tile."""
+
+    height: int
+    width: int
+    halo: int
+    tiles: tuple[Tile, ...]
+
+    @property
+    def computed_px(self) -> int:
+        """Pixels that the network computes."""
+        return sum(tile.side**2 for tile in self.tiles)
+
+    def batches(self, batch_size: int) -> Iterator[tuple[Tile, ...]]:
+        """Give the tiles in groups of one side and of at most `batch_size`."""
+        for side in sorted({tile.side for tile in self.tiles}, reverse=True):
+            same = [tile for tile in self.tiles if tile.side == side]
+            for first in range(0, len(same), batch_size):
+                yield tuple(same[first : first + batch_size])
+
+
+def plan_tiles(height: int, width: int, *, sides: Sequence[int], halo: int, divisor: int) -> TilePlan:
+    """Plan the tiles of an image so that the network computes few pixels.
+
+    Large tiles cover most of the image and smaller ones strips at the far edges, see `tile_cover`. The plan never
+    computes more pixels than one with a single side, and of equally cheap plans it is the one with the fewest tiles.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the image in pixels, at least 1.
+    sides : sequence of int
+        Allowed sides, multiples of `divisor`.
+    halo : int
+        Width of the discarded strip in pixels; rounded up to a multiple of `divisor`.
+    divisor : int
+        What height and width of the network's input must be multiples of.
+
+    Raises
+    ------
+    OptionError
+        The image is empty, a side is no multiple of the divisor, or no side is longer than two halos while the image
+        does not fit into one tile.
+
+    Examples
+    --------
+    >>> plan = plan_tiles(100, 150, sides=[64, 128], halo=16, divisor=16)
+    >>> [(tile.side, tile.write[0].start, tile.write[1].start) for tile in plan.tiles]
+    [(128, 0, 0), (64, 0, 112), (64, 48, 112), (64, 80, 112)]
+    >>> plan.tiles[1].read
+    (slice(0, 64, None), slice(96, 150, None))
+    """
+    if height < 1 or width < 1:
+        raise OptionError(f"an image has at least one pixel, not {height} by {width}")
+    if not sides or divisor < 1 or halo < 0 or any(side < 1 or side % divisor for side in sides):
+        raise OptionError(f"tile sides {list(sides)} must be multiples of {divisor}, the halo {halo} not negative")
+    halo = _round_up(halo, divisor)
+    usable = tuple(sorted(side for side in set(sides) if side > 2 * halo or side >= max(height, width)))
+    if not usable:
+        raise OptionError(
+            f"no tile side of {list(sides)} holds more than twice the halo of {halo} pixels, "
+            f"and an image of {height} by {width} pixels needs several tiles"
+        )
+    rows = Axis(height, _round_up(height, divisor), halo)
+    columns = Axis(width, _round_up(width, divisor), halo)
+    cover = cheapest_cover(rows, columns, usable)
+    tiles = tuple(tile for grid in cover.grids for tile in _tiles(grid, rows, columns))
+    return TilePlan(height, width, halo if len(tiles) > 1 else 0, tiles)
+
+
+def read_tile(image: ImageUInt8, tile: Tile, out: TileBatch | None = None) -> TileBatch:
+    """Cut a tile out of an image, reflected where it reaches beyond.
+
+    Parameters
+    ----------
+    image : uint8 (y, x, channel)
+    tile : Tile
+        Of a plan for an image of this size.
+    out : uint8 (side, side, channel), optional
+        Where to write; a new array where not given.
+
+    Returns
+    -------
+    uint8 (side, side, channel)
+    """
+    seen = image[tile.read]
+    height, width = seen.shape[:2]
+    if out is None:
+        out = np.empty((tile.side, tile.side, image.shape[2]), dtype=np.uint8)
+    out[:height, :width] = seen
+    if height < tile.side:
+        out[height:, :width] = out[_reflected(height, tile.side), :width]
+    if width < tile.side:
+        out[:, width:] = out[:, _reflected(width, tile.side)]
+    return out
+
+
+def predict_tiled(
+    image: ImageUInt8, predict: Predict, plan: TilePlan, *, output_count: int, batch_size: int = 1
+) -> Probabilities:
+    """Let the network see an image tile by tile and put its answers together.
+
+    Parameters
+    ----------
+    image : uint8 (y, x, channel)
+        Normalised image of the size of the plan.
+    predict : callable
+        Takes ``(n, side, side, channel)`` uint8, gives ``(n, side, side, output_count)`` uint8.
+    plan : TilePlan
+    output_count : int
+        Outputs of the network.
+    batch_size : int
+        Most tiles in one call; tiles of different sides never share one.
+
+    Returns
+    -------
+    uint8 (y, x, output)
+
+    Raises
+    ------
+    PredictionError
+        The network's answer has another shape or type.
+    """
+    if image.shape[:2] != (plan.height, plan.width):
+        raise PredictionError(f"a plan for {plan.height} by {plan.width} pixels does not fit {image.shape[:2]}")
+    probabilities = np.empty((plan.height, plan.width, output_count), dtype=np.uint8)
+    for tiles in plan.batches(batch_size):
+        side = tiles[0].side
+        batch = np.empty((len(tiles), side, side, image.shape[2]), dtype=np.uint8)
+        for tile, out in zip(tiles, batch, strict=True):
+            read_tile(image, tile, out)
+        answer = predict(batch)
+        expected = (len(tiles), side, side, output_count)
+        if answer.shape != expected or answer.dtype != np.uint8:
+            raise PredictionError(
+                f"the network gave {answer.dtype} {answer.shape} for {batch.shape}, not uint8 {expected}"
+            )
+        for tile, part in zip(tiles, answer, strict=True):
+            probabilities[tile.write] = part[tile.local]
+    return probabilities
+
+
+def _tiles(grid: Grid, rows: Axis, columns: Axis) -> Iterator[Tile]:
+    top, bottom, left, right = grid.rectangle
+    across = [(columns.start(first, grid.side), first, end) for first, end in columns.steps(left, right, grid.side)]
+    for y_first, y_end in rows.steps(top, bottom, grid.side):
+        y = rows.start(y_first, grid.side)
+        for x, x_first, x_end in across:
+            yield Tile(
+                side=grid.side,
+                read=(slice(y, min(y + grid.side, rows.length)), slice(x, min(x + grid.side, columns.length))),
+                local=(slice(y_first - y, y_end - y), slice(x_first - x, x_end - x)),
+                write=(slice(y_first, y_end), slice(x_first, x_end)),
+            )
+
+
+def _reflected(length: int, side: int) -> npt.NDArray[np.intp]:
+    """Continue the indices 0, 1, ..., length - 1 up to `side` by reflection, the edge pixel not repeated."""
+    period = max(2 * (length - 1), 1)  # 1 repeats a single pixel
+    index = np.arange(length, side) % period
+    return np.minimum(index, period - index)
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
