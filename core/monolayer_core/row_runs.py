@@ -1,0 +1,79 @@
+"""The horizontal runs of a label image: what sums, moments and bounding boxes are made of.
+
+A run is a stretch of pixels of one object within one row. An object of a thousand pixels has some thirty of them, so
+that whatever has a closed form over a run (area, moments) is computed on thousands of numbers instead of on millions,
+and whatever has none (intensities) in one pass along the image. `runs` holds the column-major counterpart for the
+encodings.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from monolayer_core.arrays import LabelImage
+
+Int64Array = npt.NDArray[np.int64]
+Float64Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RowRuns:
+    """Runs of all objects in raster order: top to bottom and, within a row, left to right.
+
+    Attributes
+    ----------
+    labels : int64 (run,)
+        Label of the object, 1 to `count`.
+    y, x : int64 (run,)
+        First pixel of the run.
+    lengths : int64 (run,)
+        Pixels, at least 1.
+    count : int
+        The largest label.
+    height, width : int
+        Size of the image in pixels.
+    """
+
+    labels: Int64Array
+    y: Int64Array
+    x: Int64Array
+    lengths: Int64Array
+    count: int
+    height: int
+    width: int
+
+    def totals(self, values: npt.NDArray[np.number]) -> Float64Array:
+        """Sum one value per run over each object, ``(count,)``; row ``i`` is label ``i + 1``."""
+        totals = np.bincount(self.labels - 1, weights=values, minlength=self.count)
+        return totals.astype(np.float64, copy=False)  # without runs the weights are forgotten
+
+    @property
+    def areas_px(self) -> Int64Array:
+        """Pixels of each object, ``(count,)``; 0 for a label that does not occur."""
+        return self.totals(self.lengths).astype(np.int64)
+
+    def sums(self, plane: npt.NDArray[np.number]) -> Float64Array:
+        """Sum the pixel values of a ``(y, x)`` image over each object, ``(count,)``; exact for integers."""
+        starts = self.y * self.width + self.x
+        borders = np.column_stack([starts, starts + self.lengths]).ravel()
+        if borders.size and borders[-1] == plane.size:
+            borders = borders[:-1]  # the last run ends with the image; reduceat sums up to the end by itself
+        kind = np.float64 if plane.dtype.kind == "f" else np.int64
+        sums = np.add.reduceat(plane.ravel(), borders, dtype=kind)[::2] if borders.size else np.zeros(0)
+        return self.totals(sums)
+
+
+def find_row_runs(labels: LabelImage) -> RowRuns:
+    """Find the horizontal runs of all objects in one pass over the label image."""
+    height, width = labels.shape
+    is_start = np.empty((height, width), dtype=np.bool_)
+    is_start[:, :1] = True
+    np.not_equal(labels[:, 1:], labels[:, :-1], out=is_start[:, 1:])
+    starts = np.flatnonzero(is_start)
+    lengths = np.diff(starts, append=labels.size)
+    found = labels.ravel()[starts]
+    is_object = found > 0
+    numbers = found[is_object].astype(np.int64)
+    y, x = np.divmod(starts[is_object], np.int64(max(width, 1)))
+    return RowRuns(numbers, y, x, lengths[is_object].astype(np.int64), int(numbers.max(initial=0)), height, width)

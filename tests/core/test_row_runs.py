@@ -1,0 +1,40 @@
+"""Horizontal runs describe a label image completely."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from monolayer_core.row_runs import find_row_runs
+
+label_images = hnp.arrays(
+    np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.sampled_from([0, 1, 1, 2, 4])
+)
+
+
+@given(label_images)
+def test_painting_the_runs_gives_the_image_back(labels):
+    runs = find_row_runs(labels)
+    painted = np.zeros_like(labels)
+    for number, y, x, length in zip(runs.labels, runs.y, runs.x, runs.lengths, strict=True):
+        assert (painted[y, x : x + length] == 0).all()
+        painted[y, x : x + length] = number
+    np.testing.assert_array_equal(painted, labels)
+
+
+@given(label_images)
+def test_runs_are_as_long_as_can_be_and_in_raster_order(labels):
+    runs = find_row_runs(labels)
+    starts = runs.y * runs.width + runs.x
+    assert (np.diff(starts) > 0).all()
+    ends_at_next = (starts[1:] == starts[:-1] + runs.lengths[:-1]) & (runs.y[1:] == runs.y[:-1])
+    assert (runs.labels[1:] != runs.labels[:-1])[ends_at_next].all()
+
+
+@given(label_images, st.sampled_from([np.uint8, np.float64]))
+def test_sums_and_areas_are_those_of_boolean_masks(labels, dtype):
+    plane = np.arange(labels.size).reshape(labels.shape).astype(dtype)
+    runs = find_row_runs(labels)
+    numbers = range(1, labels.max() + 1)
+    assert runs.areas_px.tolist() == [(labels == number).sum() for number in numbers]
+    assert runs.sums(plane).tolist() == [plane[labels == number].sum() for number in numbers]
