@@ -1,0 +1,146 @@
+"""From probabilities to a mask and seeds, and keeping the labels of objects in order.
+
+Foreground is 8-connected, background 4-connected, here and wherever objects are split or counted: two cells that touch
+only at a corner are one component until something splits them, and a hole does not leak through a corner.
+"""
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from monolayer_core.arrays import LabelImage, Mask
+from monolayer_core.row_runs import RowRuns, find_row_runs
+
+FOREGROUND_CONNECTIVITY = 8
+BACKGROUND_CONNECTIVITY = 4
+
+
+def above(probabilities: npt.NDArray[np.uint8], threshold: float) -> Mask:
+    """Find the pixels whose probability is greater than a threshold.
+
+    Parameters
+    ----------
+    probabilities : uint8 (y, x)
+        0 to 255 standing for 0 to 1.
+    threshold : float
+        0 to 1. A probability equal to the threshold is not above it: with 1 nothing is found, with 0 all but zeros.
+
+    Examples
+    --------
+    >>> above(np.array([[0, 127, 128, 255]], dtype=np.uint8), 0.5)
+    array([[False, False,  True,  True]])
+    """
+    # Comparing with a whole number keeps the comparison in uint8; the small term undoes the rounding of k / 255 * 255.
+    level: Mask = probabilities > np.uint8(math.floor(threshold * 255 + 1e-6))
+    return level
+
+
+def foreground_mask(foreground: npt.NDArray[np.uint8], *, threshold: float, max_hole_area_px: int = 0) -> Mask:
+    """Cut the foreground probability at a threshold and fill small holes.
+
+    Parameters
+    ----------
+    foreground : uint8 (y, x)
+        Foreground probability, 0 to 255.
+    threshold : float
+        0 to 1; foreground is what lies above, see `above`.
+    max_hole_area_px : int
+        See `fill_holes`.
+    """
+    return fill_holes(above(foreground, threshold), max_hole_area_px)
+
+
+def fill_holes(mask: Mask, max_hole_area_px: int) -> Mask:
+    """Fill holes of up to a given area.
+
+    A hole is a 4-connected piece of background that does not touch the edge of the image; an island within it does not
+    count towards its area and stays.
+
+    Parameters
+    ----------
+    mask : bool (y, x)
+    max_hole_area_px : int
+        Largest hole that is filled; 0 fills none.
+
+    Returns
+    -------
+    bool (y, x)
+        The same array where nothing was filled.
+    """
+    if max_hole_area_px <= 0:
+        return mask
+    height, width = mask.shape
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=BACKGROUND_CONNECTIVITY)
+    left, top, wide, tall, area = stats.T
+    is_hole = (left > 0) & (top > 0) & (left + wide < width) & (top + tall < height) & (area <= max_hole_area_px)
+    is_hole[0] = False  # the pieces' own background: our foreground
+    filled: Mask = mask | is_hole[pieces] if is_hole.any() else mask
+    return filled
+
+
+def seeds_from_map(seed_map: npt.NDArray[np.uint8], mask: Mask, threshold: float) -> LabelImage:
+    """Find seeds: 8-connected pieces of the mask in which the seed map lies above a threshold.
+
+    Parameters
+    ----------
+    seed_map : uint8 (y, x)
+        High inside objects, low where they touch: the interior probability or the distance to the edge.
+    mask : bool (y, x)
+    threshold : float
+        0 to 1, see `above`.
+
+    Returns
+    -------
+    int32 (y, x)
+        1 to N for the seeds.
+    """
+    core = above(seed_map, threshold) & mask
+    _, seeds = cv2.connectedComponents(core.view(np.uint8), connectivity=FOREGROUND_CONNECTIVITY)
+    return np.asarray(seeds, dtype=np.int32)
+
+
+def remove_small(labels: LabelImage, min_area_px: int) -> LabelImage:
+    """Remove objects of fewer than `min_area_px` pixels and number the others anew, see `relabel`."""
+    runs = find_row_runs(labels)
+    return _keep(labels, runs, runs.areas_px >= max(min_area_px, 1))
+
+
+def remove_border(labels: LabelImage) -> LabelImage:
+    """Remove objects that touch the edge of the image and number the others anew, see `relabel`."""
+    runs = find_row_runs(labels)
+    is_kept = runs.areas_px > 0
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        is_kept[edge[edge > 0] - 1] = False
+    return _keep(labels, runs, is_kept)
+
+
+def relabel(labels: LabelImage) -> LabelImage:
+    """Renumber objects from 1 to N in the raster order of their first pixels.
+
+    Parameters
+    ----------
+    labels : int32 (y, x)
+        0 for background and any positive numbers for objects.
+
+    Examples
+    --------
+    >>> relabel(np.array([[0, 7, 7], [3, 0, 7]], dtype=np.int32))
+    array([[0, 1, 1],
+           [2, 0, 1]], dtype=int32)
+    """
+    runs = find_row_runs(labels)
+    return _keep(labels, runs, runs.areas_px > 0)
+
+
+def _keep(labels: LabelImage, runs: RowRuns, is_kept: npt.NDArray[np.bool_]) -> LabelImage:
+    """Keep the objects for which ``is_kept[label - 1]``, numbered by their first pixels."""
+    first_run = np.zeros(runs.count, dtype=np.int64)
+    first_run[runs.labels[::-1] - 1] = np.arange(runs.labels.size)[::-1]
+    kept = np.flatnonzero(is_kept)
+    order = kept[np.argsort(first_run[kept])]
+    new_label = np.zeros(runs.count + 1, dtype=np.int32)
+    new_label[order + 1] = np.arange(1, order.size + 1)
+    renumbered: LabelImage = new_label[labels]
+    return renumbered
