@@ -1,0 +1,321 @@
+"""From decoded pixels to labelled objects: the one path that the service, the evaluation and the parity check all take.
+
+Three steps, each of which can be called, timed and tested alone: `prepare` makes of an image what the network was
+trained to see, `predict_probabilities` is the only one that calls the network, and `interpret` turns its answer into
+objects. The network comes as a plain callable; everything else that must be known of it is in its card.
+`segment_kmeans` does the same without a network.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from monolayer_core.arrays import ImageUInt8, LabelImage, Mask, Pixels, Predict, Probabilities
+from monolayer_core.distance_seeds import seeds_from_distance
+from monolayer_core.errors import OptionError, PredictionError, UnusableImageError
+from monolayer_core.instances import fill_holes, foreground_mask, remove_border, remove_small, seeds_from_map
+from monolayer_core.kmeans import KMeansOptions, KMeansResult, cluster
+from monolayer_core.measure import confluency_percent, mean_values
+from monolayer_core.model_card import ModelCard
+from monolayer_core.normalization import apply_clahe, correct_flat_field, normalize
+from monolayer_core.row_runs import find_row_runs
+from monolayer_core.splitting import split_by_seeds
+from monolayer_core.tiling import plan_tiles, predict_tiled
+
+KMEANS_MIN_AREA_PX = 20
+"""Without a card to say it: smaller objects of K-means are specks."""
+
+KMEANS_MAX_HOLE_AREA_PX = 100
+"""Without a card to say it: smaller holes of K-means are dark spots within an object."""
+
+_LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue of ITU-R BT.601, the ones OpenCV uses."""
+
+_FLIPS = tuple((slice(None, None, y), slice(None, None, x)) for y in (1, -1) for x in (1, -1))
+"""The image as it is, mirrored left to right, top to bottom, and both; each undoes itself."""
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """What a caller may ask for; None leaves a value to the model card.
+
+    Attributes
+    ----------
+    threshold : float or None
+        A pixel is foreground where its probability is greater, 0 to 1; without effect on K-means.
+    min_area_px : int or None
+        Objects of fewer pixels are dropped.
+    exclude_border : bool
+        Whether objects that touch the edge of the image are dropped. Confluency counts them all the same.
+    clahe, flat_field : bool
+        Whether to even out contrast and illumination before anything looks at the image.
+    tta : bool
+        Test-time augmentation: whether to average the answers for four mirror images, at four times the price; without
+        effect on K-means.
+
+    Raises
+    ------
+    OptionError
+        The threshold is outside 0 to 1 or the area is negative.
+    """
+
+    threshold: float | None = None
+    min_area_px: int | None = None
+    exclude_border: bool = False
+    clahe: bool = False
+    flat_field: bool = False
+    tta: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise OptionError(f"the threshold is a probability from 0 to 1, not {self.threshold}")
+        if self.min_area_px is not None and self.min_area_px < 0:
+            raise OptionError(f"the smallest area is not negative, unlike {self.min_area_px}")
+
+
+DEFAULT_OPTIONS = SegmentOptions()
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The objects of one image; the arrays have one row per object, row ``i`` for label ``i + 1``.
+
+    Attributes
+    ----------
+    labels : int32 (y, x)
+        0 for background, 1 to N in the raster order of the objects' first pixels.
+    class_ids : int64 (object,)
+        Index into `class_names`.
+    class_names : tuple of str
+    scores : float64 (object,) or None
+        Mean foreground probability inside the object, 0 to 1; None without a network.
+    confluency_percent : float
+        Percentage of the image covered by objects of at least the smallest area, those at the edge included.
+    method : str
+        ``unet`` or ``kmeans``.
+    kmeans : KMeansResult or None
+        How the clusters turned out; None with a network.
+    """
+
+    labels: LabelImage
+    class_ids: npt.NDArray[np.int64]
+    class_names: tuple[str, ...]
+    scores: npt.NDArray[np.float64] | None
+    confluency_percent: float
+    method: Literal["unet", "kmeans"]
+    kmeans: KMeansResult | None = None
+
+
+def segment(
+    pixels: Pixels, card: ModelCard, predict: Predict, options: SegmentOptions = DEFAULT_OPTIONS, *, batch_size: int = 1
+) -> Segmentation:
+    """Find the objects of an image with a network: `prepare`, `predict_probabilities` and `interpret` in this order."""
+    image = prepare(pixels, card, options)
+    probabilities = predict_probabilities(image, card, predict, tta=options.tta, batch_size=batch_size)
+    return interpret(probabilities, card, options)
+
+
+def prepare(pixels: Pixels, card: ModelCard, options: SegmentOptions = DEFAULT_OPTIONS) -> ImageUInt8:
+    """Make of an image what the network was trained to see.
+
+    Colour becomes luminance for a network that takes grey. Then illumination is evened out (where asked for), values
+    are stretched to uint8 as the card says, and contrast is evened out (where asked for). Grey is repeated for a
+    network that takes RGB.
+
+    Parameters
+    ----------
+    pixels : (y, x) or (y, x, 3)
+        Grey or RGB of any real type.
+
+    Returns
+    -------
+    uint8 (y, x, channel)
+        With as many channels as the card says, C-contiguous.
+
+    Raises
+    ------
+    UnusableImageError
+        The image is neither grey nor RGB, is empty, or holds values that cannot be used.
+    """
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    if pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] != 3):
+        raise UnusableImageError(f"an image is (y, x) or (y, x, 3), not {pixels.shape}")
+    if pixels.ndim == 3 and card.channels == "grey":
+        pixels = _luminance(pixels)
+    if options.flat_field and pixels.size:
+        pixels = correct_flat_field(pixels)
+    image = normalize(pixels, card.normalization)
+    if options.clahe:
+        image = apply_clahe(image)
+    if image.ndim == 2:
+        image = image[..., np.newaxis]
+        if card.channels == "rgb":
+            image = np.repeat(image, 3, axis=2)
+    return np.ascontiguousarray(image)
+
+
+def predict_probabilities(
+    image: ImageUInt8,
+    card: ModelCard,
+    predict: Predict,
+    *,
+    tta: bool = False,
+    batch_size: int = 1,
+    sides: Sequence[int] | None = None,
+) -> Probabilities:
+    """Let the network see a prepared image, in tiles where it does not fit into one.
+
+    Parameters
+    ----------
+    image : uint8 (y, x, channel)
+        From `prepare`.
+    predict : callable
+        The network.
+    tta : bool
+        Whether to average the answers for four mirror images.
+    batch_size : int
+        Most tiles in one call of the network.
+    sides : sequence of int, optional
+        Tile sides to use instead of the card's.
+
+    Returns
+    -------
+    uint8 (y, x, output)
+
+    Raises
+    ------
+    PredictionError
+        The network's answer has another shape or type than the card announces.
+    OptionError
+        No allowed tile is larger than its halo.
+    """
+    plan = plan_tiles(
+        *image.shape[:2], sides=card.tile_sides if sides is None else sides, halo=card.halo, divisor=card.divisor
+    )
+    output_count = len(card.outputs)
+    if not tta:
+        return predict_tiled(image, predict, plan, output_count=output_count, batch_size=batch_size)
+    total = np.full((*image.shape[:2], output_count), len(_FLIPS) // 2, dtype=np.uint16)  # so that halves round up
+    for flip in _FLIPS:
+        view = np.ascontiguousarray(image[flip])
+        total += predict_tiled(view, predict, plan, output_count=output_count, batch_size=batch_size)[flip]
+    total //= len(_FLIPS)
+    return total.astype(np.uint8)
+
+
+def interpret(probabilities: Probabilities, card: ModelCard, options: SegmentOptions = DEFAULT_OPTIONS) -> Segmentation:
+    """Turn probabilities into objects.
+
+    The foreground probability, the sum of all class outputs and the boundary output, is cut at the threshold, and small
+    holes are filled. The mask is split at seeds: pieces of it where the distance output or, without one, the class
+    outputs less the boundary output lie above the seed threshold. The mask of a semantic network, which knows no
+    boundaries, is split at its necks. Small objects are dropped, then confluency is taken, then objects at the edge are
+    dropped where asked for. The class of an object is the one with the largest mean probability inside it, the first of
+    equals.
+
+    Parameters
+    ----------
+    probabilities : uint8 (y, x, output)
+        From `predict_probabilities`, in the order of the card's outputs.
+
+    Raises
+    ------
+    PredictionError
+        The probabilities are not uint8 or not those of the card.
+    """
+    if probabilities.dtype != np.uint8 or probabilities.ndim != 3 or probabilities.shape[2] != len(card.outputs):
+        raise PredictionError(
+            f"{probabilities.dtype} {probabilities.shape} are not the {len(card.outputs)} outputs of the model card"
+        )
+    planes = [np.ascontiguousarray(probabilities[..., i]) for i in range(len(card.outputs))]
+    inside = [plane for plane, output in zip(planes, card.outputs, strict=True) if output.role == "class"]
+    foreground = functools.reduce(_saturating_sum, inside)
+    boundary = card.output_index("boundary")
+    seed_map = foreground
+    if boundary is not None:
+        seed_map = np.asarray(cv2.subtract(foreground, planes[boundary]), dtype=np.uint8)
+        foreground = _saturating_sum(foreground, planes[boundary])
+    distance = card.output_index("distance")
+    if distance is not None:
+        seed_map = planes[distance]
+
+    thresholds = card.thresholds
+    mask = foreground_mask(
+        foreground,
+        threshold=thresholds.foreground if options.threshold is None else options.threshold,
+        max_hole_area_px=thresholds.max_hole_area_px,
+    )
+    seeds = seeds_from_distance(mask) if card.task == "semantic" else seeds_from_map(seed_map, mask, thresholds.seed)
+    labels, percent = _objects(mask, seeds, thresholds.min_area_px, options)
+    runs = find_row_runs(labels)
+    means = np.column_stack([mean_values(runs, plane) for plane in inside])
+    return Segmentation(
+        labels=labels,
+        class_ids=means.argmax(axis=1),
+        class_names=card.classes,
+        scores=mean_values(runs, foreground) / 255,
+        confluency_percent=percent,
+        method="unet",
+    )
+
+
+def segment_kmeans(
+    pixels: Pixels, kmeans_options: KMeansOptions | None = None, segment_options: SegmentOptions = DEFAULT_OPTIONS
+) -> Segmentation:
+    """Find the objects of an image without a network: clusters of brightness, colour or texture, split at their necks.
+
+    Parameters
+    ----------
+    pixels : (y, x) or (y, x, 3)
+        Grey or RGB of any real type, as decoded.
+    kmeans_options : KMeansOptions, optional
+        How to cluster.
+    segment_options : SegmentOptions
+        Smallest area and border as with a network; CLAHE and flat field are done where either of the two asks for them.
+    """
+    kmeans_options = KMeansOptions() if kmeans_options is None else kmeans_options
+    kmeans_options = replace(
+        kmeans_options,
+        flat_field=kmeans_options.flat_field or segment_options.flat_field,
+        clahe=kmeans_options.clahe or segment_options.clahe,
+    )
+    result = cluster(pixels, kmeans_options)
+    mask = fill_holes(result.mask, KMEANS_MAX_HOLE_AREA_PX)
+    seeds = seeds_from_distance(mask)
+    labels, percent = _objects(mask, seeds, KMEANS_MIN_AREA_PX, segment_options)
+    return Segmentation(
+        labels=labels,
+        class_ids=np.zeros(int(labels.max(initial=0)), dtype=np.int64),
+        class_names=("object",),
+        scores=None,
+        confluency_percent=percent,
+        method="kmeans",
+        kmeans=result,
+    )
+
+
+def _objects(
+    mask: Mask, seeds: LabelImage, default_min_area_px: int, options: SegmentOptions
+) -> tuple[LabelImage, float]:
+    """Labels 1 to N, and the confluency before objects at the edge were dropped."""
+    min_area_px = default_min_area_px if options.min_area_px is None else options.min_area_px
+    labels = remove_small(split_by_seeds(mask, seeds), min_area_px)
+    percent = confluency_percent(labels)
+    return (remove_border(labels) if options.exclude_border else labels), percent
+
+
+def _saturating_sum(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Sum probabilities; what rounding carries above 255 stays 255."""
+    return np.asarray(cv2.add(a, b), dtype=np.uint8)
+
+
+def _luminance(pixels: Pixels) -> Pixels:
+    if pixels.dtype in (np.uint8, np.uint16, np.float32):
+        return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY))
+    return np.asarray(pixels @ np.array(_LUMINANCE))
