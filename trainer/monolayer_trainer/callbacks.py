@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from monolayer_trainer.averaging import save_weights
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.run_folder import Best, Progress, RunFolder
 from monolayer_trainer.schedule import Budget, learning_rate
@@ -44,21 +45,18 @@ class Pace(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no
 
 
 class LastCheckpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
-    """Writes weights, optimizer state and progress after each epoch, each file whole or not at all.
+    """Writes weights, optimizer state, averaged weights and progress after each epoch."""
 
-    Stands before the callback that swaps the averaged weights in: a resumed run goes on with the raw ones.
-    """
-
-    def __init__(self, folder: RunFolder, pace: Pace) -> None:
+    def __init__(self, folder: RunFolder, kept: keras.Model, pace: Pace) -> None:
         super().__init__()
         self.folder = folder
+        self.kept = kept
         self.pace = pace
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Write the checkpoint."""
-        fresh = self.folder.path / "next.weights.h5"
-        self.model.save_weights(fresh)
-        fresh.replace(self.folder.last_weights)
+        save_weights(self.model, self.folder.last_weights)
+        save_weights(self.kept, self.folder.last_average)
         progress = Progress(epochs=epoch + 1, steps=self.pace.step, elapsed_seconds=self.pace.budget.elapsed_seconds)
         write_whole(self.folder.progress, progress.model_dump_json(indent=2) + "\n")
 
@@ -66,14 +64,12 @@ class LastCheckpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras pu
 class KeepBest(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
     """Scores the network now and then, keeps the best one as ``model.keras`` and stops when none is better for long.
 
-    Stands behind the callback that swaps the averaged weights in, so that these are scored and kept.
-
     Parameters
     ----------
     folder
         Takes the model and the score.
-    inference
-        The network to be kept, with the layers of the trained one.
+    kept
+        The network to be scored and written, see `WeightAverage`.
     score
         Gives the figure to be maximised.
     every
@@ -85,7 +81,7 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishe
     def __init__(
         self,
         folder: RunFolder,
-        inference: keras.Model,
+        kept: keras.Model,
         score: Callable[[keras.Model], float],
         *,
         every: int,
@@ -93,25 +89,24 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishe
     ) -> None:
         super().__init__()
         self.folder = folder
-        self.inference = inference
+        self.kept = kept
         self.score = score
         self.every = every
         self.patience = patience
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Score the averaged weights where it is their turn, and add ``score`` to the logs."""
+        """Score the network where it is their turn, and add ``score`` to the logs."""
         last = self.model.stop_training or epoch + 1 == self.params["epochs"]
         best = self.folder.read_best()
         if best is not None and (epoch + 1) % self.every and not last:
             return
-        self.inference.set_weights(self.model.get_weights())
-        score = self.score(self.inference)
+        score = self.score(self.kept)
         if logs is not None:
             logs["score"] = score
         if best is None or score > best.score:
             best = Best(score=score, epoch=epoch + 1)
             fresh = self.folder.path / "next.keras"
-            self.inference.save(fresh)
+            self.kept.save(fresh)
             fresh.replace(self.folder.model)
         else:
             best = best.model_copy(update={"scores_since": best.scores_since + 1})

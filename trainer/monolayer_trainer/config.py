@@ -47,7 +47,7 @@ class TrainConfig(BaseModel):
     warmup: float = Field(0.03, ge=0.0, lt=1.0, description="fraction of the run in which the learning rate rises")
     weight_decay: float = Field(1e-3, ge=0.0)
     clip_norm: Positive = 1.0
-    ema_momentum: float = Field(0.995, ge=0.0, lt=1.0, description="of the running average of the weights that is kept")
+    average_momentum: float = Field(0.995, ge=0.0, lt=1.0, description="of the average of the weights")
     mixed_precision: bool = Field(True, description="convolve in bfloat16")
 
     tuning_fraction: float = Field(

@@ -15,7 +15,7 @@ from monolayer_trainer.memory import with_less_memory
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.sampler import SamplerConfig
 from monolayer_trainer.sampler_process import start_worker_process
-from monolayer_trainer.scoring import InstanceScore, read_examples
+from monolayer_trainer.scoring import read_examples
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +75,8 @@ def _train(dataset: Dataset, folder: RunFolder, config: TrainConfig) -> None:
 
         card = draft_card(config, dataset, training)
         scored = read_examples(dataset, draw(tuning, config.score_images, config.seed), card)
-        train(
-            config,
-            folder,
-            batches,
-            classes=len(dataset.classes),
-            steps_per_epoch=config.steps_per_epoch or max(1, round(len(training) / config.batch_size)),
-            score=InstanceScore(scored, card),
-        )
+        steps_per_epoch = config.steps_per_epoch or max(1, round(len(training) / config.batch_size))
+        train(config, folder, batches, card=card, examples=scored, steps_per_epoch=steps_per_epoch)
 
 
 def sampler_config(config: TrainConfig, classes: tuple[str, ...], *, only: tuple[str, ...]) -> SamplerConfig:

@@ -46,6 +46,7 @@ class RunFolder:
         self.config = path / CONFIG_NAME
         self.model = path / "model.keras"
         self.last_weights = path / "last.weights.h5"
+        self.last_average = path / "last_average.weights.h5"
         self.progress = path / "progress.json"
         self.best = path / "best.json"
         self.tuning = path / "tuning.csv"

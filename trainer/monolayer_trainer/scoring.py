@@ -1,5 +1,6 @@
 """Scores of a network on labelled images, by the very path that serves them: `monolayer_core.pipeline`."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,15 @@ def keras_predict(model: Any) -> Predict:  # noqa: ANN401 - Keras publishes no t
 def predict_examples(examples: Sequence[Example], card: ModelCard, predict: Predict) -> list[Probabilities]:
     """Probabilities ``(y, x, output)`` of each image."""
     return [predict_probabilities(example.image, card, predict) for example in examples]
+
+
+def one_of_each_kind(examples: Sequence[Example], count: int) -> list[Example]:
+    """Choose up to `count` examples, one modality after the other."""
+    kinds: dict[str, list[Example]] = {}
+    for example in examples:
+        kinds.setdefault(example.modality, []).append(example)
+    rounds = itertools.chain.from_iterable(itertools.zip_longest(*kinds.values()))
+    return [example for example in rounds if example is not None][:count]
 
 
 class InstanceScore:

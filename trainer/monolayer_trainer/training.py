@@ -2,22 +2,30 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 
+from monolayer_core.model_card import ModelCard
+from monolayer_trainer.architecture_picture import draw_architecture
+from monolayer_trainer.averaging import WeightAverage
 from monolayer_trainer.batches import keras_batches
 from monolayer_trainer.callbacks import History, KeepBest, LastCheckpoint, Pace
 from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.displays import Curves, PredictionPictures, tensorboard
 from monolayer_trainer.losses import ForegroundDice, SegmentationLoss, category_weights
 from monolayer_trainer.networks.build import build_network
 from monolayer_trainer.networks.inference import build_inference_network
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.sampler import Batch
 from monolayer_trainer.schedule import Budget
+from monolayer_trainer.scoring import Example, InstanceScore, one_of_each_kind
 
 CLOCK_DECIDES = 1_000_000
 """Number of epochs where minutes are given: more than any clock allows."""
+
+SHOWN_EXAMPLES = 6
+"""Images in the pictures of predictions."""
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +35,9 @@ def train(
     folder: RunFolder,
     batches: Iterable[Batch],
     *,
-    classes: int,
+    card: ModelCard,
+    examples: Sequence[Example],
     steps_per_epoch: int,
-    score: Callable[[keras.Model], float],
-    displays: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Fit the network from the folder's last checkpoint on, or from the beginning where there is none.
 
@@ -39,53 +46,65 @@ def train(
     config
         How to train.
     folder
-        Takes checkpoints and history.
+        Takes everything that is written.
     batches
         Endless; begins at the step where the checkpoint ends.
-    classes
-        Number of object classes.
+    card
+        Draft of the card of the network.
+    examples
+        Labelled images that are not trained on, for choosing the best checkpoint and for pictures.
     steps_per_epoch
         Batches per epoch.
-    score
-        Gives the figure by which the best checkpoint is chosen, for the network that is kept.
-    displays
-        Called after each epoch with the averaged weights in the model.
     """
     progress = folder.read_progress()
-    epochs = CLOCK_DECIDES if config.minutes is not None else config.epochs
     budget = Budget(
         total_steps=config.epochs * steps_per_epoch, minutes=config.minutes, elapsed_seconds=progress.elapsed_seconds
     )
-    model = compiled_network(config, classes)
+    model = compiled_network(config, len(card.classes))
+    kept = build_inference_network(config, len(card.classes))
     if folder.last_weights.exists():
         model.load_weights(folder.last_weights)
+        kept.load_weights(folder.last_average)
         log.info("going on after epoch %d", progress.epochs)
-    write_summary(model, folder)
-
-    pace = Pace(config, budget, first_step=progress.steps)
-    best = KeepBest(
-        folder,
-        build_inference_network(config, classes),
-        score,
-        every=config.score_every,
-        patience=config.patience,
-    )
+    describe(model, config, card, folder)
     model.fit(
         keras_batches(batches, config),
-        epochs=epochs,
+        epochs=CLOCK_DECIDES if config.minutes is not None else config.epochs,
         initial_epoch=progress.epochs,
         steps_per_epoch=steps_per_epoch,
-        callbacks=[
-            pace,
-            LastCheckpoint(folder, pace),
-            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-            best,
-            *displays,
-            History(folder, config, budget),
-        ],
+        callbacks=all_callbacks(config, folder, budget, kept, card=card, examples=examples, first_step=progress.steps),
         shuffle=False,  # the sampler draws at random
         verbose=1 if sys.stdout.isatty() else 0,
     )
+
+
+def all_callbacks(
+    config: TrainConfig,
+    folder: RunFolder,
+    budget: Budget,
+    kept: keras.Model,
+    *,
+    card: ModelCard,
+    examples: Sequence[Example],
+    first_step: int,
+) -> list[keras.callbacks.Callback]:
+    """List what happens around the steps, in the order in which it must happen."""
+    pace = Pace(config, budget, first_step=first_step)
+    history = History(folder, config, budget)
+    board = tensorboard(folder.tensorboard)
+    pictures = PredictionPictures(
+        folder.samples, kept, one_of_each_kind(examples, SHOWN_EXAMPLES), card, also=board[1] if board else None
+    )
+    return [
+        pace,
+        WeightAverage(kept, config.average_momentum, first_step=first_step),
+        LastCheckpoint(folder, kept, pace),
+        KeepBest(folder, kept, InstanceScore(examples, card), every=config.score_every, patience=config.patience),
+        history,
+        Curves(history, folder.curves),
+        pictures,
+        *([board[0]] if board else []),
+    ]
 
 
 def compiled_network(config: TrainConfig, classes: int) -> keras.Model:
@@ -99,8 +118,6 @@ def compiled_network(config: TrainConfig, classes: int) -> keras.Model:
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         clipnorm=config.clip_norm,
-        use_ema=True,
-        ema_momentum=config.ema_momentum,
     )
     model.compile(
         optimizer=optimizer,
@@ -123,8 +140,10 @@ def compiles_well() -> bool | str:
     return "auto" if tf.config.list_physical_devices("GPU") else False
 
 
-def write_summary(model: keras.Model, folder: RunFolder) -> None:
-    """Write the table of layers and the number of parameters."""
+def describe(model: keras.Model, config: TrainConfig, card: ModelCard, folder: RunFolder) -> None:
+    """Write the table of layers, and the network as a picture."""
     lines: list[str] = []
     model.summary(line_length=110, print_fn=lines.append)
     folder.summary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    outputs = ("background", *(output.name for output in card.outputs))
+    draw_architecture(config, outputs, model.count_params(), folder.architecture)

@@ -1,0 +1,77 @@
+"""The running average of the weights, which scores better and more evenly than the weights of any one step.
+
+Polyak and Juditsky (1992); the average follows closely at first and slowly later, as in TensorFlow's
+`ExponentialMovingAverage`, so that the network of a short run is not an average with its random beginning.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Logs = Mapping[str, Any] | None
+
+
+def momentum_at(step: int, highest: float) -> float:
+    """Weight of the old average after `step` steps, rising from 0.1 towards `highest`.
+
+    Examples
+    --------
+    >>> [round(momentum_at(step, 0.995), 3) for step in (0, 8, 90, 10_000)]
+    [0.1, 0.5, 0.91, 0.995]
+    """
+    return min(highest, (1 + step) / (10 + step))
+
+
+class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
+    """Averages the weights after every step and brings the average into the network that is kept after every epoch.
+
+    Parameters
+    ----------
+    kept
+        Network with the layers of the trained one.
+    momentum
+        The highest weight of the old average.
+    first_step
+        Steps done before; where there are any, `kept` already holds the average.
+    """
+
+    def __init__(self, kept: keras.Model, momentum: float, *, first_step: int = 0) -> None:
+        super().__init__()
+        self.kept = kept
+        self.momentum = momentum
+        self.step = first_step
+
+    def on_train_begin(self, logs: Logs = None) -> None:  # noqa: ARG002
+        """Begin with the weights as they are, or with the average of the run that is continued."""
+        if self.step == 0:
+            self.kept.set_weights(self.model.get_weights())
+        self._average = [np.array(ops.convert_to_numpy(variable)) for variable in self.kept.trainable_variables]
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Take the new weights into the average."""
+        if keras.backend.backend() == "jax":
+            # JAX keeps the weights outside the model during an epoch.
+            self.model.jax_state_sync()
+        share = np.float32(1 - momentum_at(self.step, self.momentum))
+        for index, variable in enumerate(self.model.trainable_variables):
+            self._average[index] += share * (ops.convert_to_numpy(variable) - self._average[index])
+        self.step += 1
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Bring the average, and the running statistics of the normalisation, into the kept network."""
+        for variable, average in zip(self.kept.trainable_variables, self._average, strict=True):
+            variable.assign(average)
+        pairs = zip(self.kept.non_trainable_variables, self.model.non_trainable_variables, strict=True)
+        for variable, current in pairs:
+            variable.assign(ops.convert_to_numpy(current))
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write weights, and the optimizer's state where there is one, whole or not at all."""
+    fresh = path.with_name(f"next.{path.name}")
+    model.save_weights(fresh)
+    fresh.replace(path)
