@@ -1,0 +1,128 @@
+"""The client for programs that do other things while they wait, or keep several requests under way.
+
+The calls, their options and their errors are those of `monolayer_client.client.Client`.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx2
+
+from monolayer_client import calls
+from monolayer_client.calls import Call, Form
+from monolayer_client.connection import DEFAULT_URL, check_url, timeouts, unreachable, waiting_async
+from monolayer_client.errors import UnavailableError
+from monolayer_client.image_body import ImageInput
+from monolayer_client.options import ConfluencyOptions, SegmentOptions
+from monolayer_client.results import ConfluencyResult, SegmentResult
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A connection to one service, safe to share between the tasks of one event loop.
+
+    Parameters
+    ----------
+    url : str
+        Address of the service.
+    transport : httpx2.AsyncBaseTransport, optional
+        What carries the requests; tests hand in one that talks to the application without a port.
+    patience_s : float
+        How long to go on asking a service that is full, starting or out of reach, in seconds; the pauses it asks for
+        (``Retry-After``) are kept. 0 asks once.
+    timeout_s : float
+        How long to wait for one answer, in seconds.
+
+    Raises
+    ------
+    ValueError
+        `url` does not begin with ``http://`` or ``https://``.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        patience_s: float = 60.0,
+        timeout_s: float = 900.0,
+    ) -> None:
+        self.url = check_url(url)
+        self._patience_s = patience_s
+        self._http = httpx2.AsyncClient(base_url=self.url, transport=transport, timeout=timeouts(timeout_s))
+
+    async def segment(self, image: ImageInput, **options: Unpack[SegmentOptions]) -> SegmentResult:
+        """Find the objects of an image.
+
+        Raises
+        ------
+        RefusedError
+            The image or an option must be changed.
+        UnavailableError
+            The service was full or out of reach for longer than `patience_s`.
+        ServiceFaultError
+            The service failed.
+        OSError
+            The image file cannot be read.
+        """
+        return await self._perform(await asyncio.to_thread(calls.segment_call, image, options))
+
+    async def segment_as(self, image: ImageInput, form: Form, **options: Unpack[ConfluencyOptions]) -> bytes:
+        """Find the objects of an image and get them as the bytes of a `csv`, `tiff` or `png`; raises as `segment`."""
+        return await self._perform(await asyncio.to_thread(calls.form_call, image, form, options))
+
+    async def confluency(self, image: ImageInput, **options: Unpack[ConfluencyOptions]) -> ConfluencyResult:
+        """Measure confluency, count and quality of an image, without the objects; raises as `segment`."""
+        return await self._perform(await asyncio.to_thread(calls.confluency_call, image, options))
+
+    async def models(self) -> list[dict[str, Any]]:
+        """List the bundles of the service, as it describes them."""
+        return await self._perform(calls.models_call())
+
+    async def model(self, name: str) -> dict[str, Any]:
+        """Describe one bundle: its card, state and execution provider.
+
+        Raises
+        ------
+        RefusedError
+            There is none of that name.
+        """
+        return await self._perform(calls.model_call(name))
+
+    async def version(self) -> dict[str, Any]:
+        """Versions of the service and of its libraries."""
+        return await self._perform(calls.version_call())
+
+    async def is_ready(self) -> bool:
+        """Ask once whether the service answers and every bundle is loaded and verified."""
+        try:
+            await self._send(calls.ready_call())
+        except UnavailableError:
+            return False
+        return True
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _perform(self, call: Call[T]) -> T:
+        return await waiting_async(self._patience_s)(self._send, call)
+
+    async def _send(self, call: Call[T]) -> T:
+        try:
+            response = await self._http.request(
+                call.method, call.path, params=call.query, content=call.content, headers=call.headers
+            )
+        except httpx2.TransportError as error:
+            raise unreachable(self.url, error) from error
+        return call.interpret(response)

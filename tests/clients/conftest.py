@@ -1,0 +1,205 @@
+"""A service that needs no port: it answers as the HTTP contract says, and does what it is told about failing."""
+
+import asyncio
+import hashlib
+import io
+import json
+from collections import deque
+
+import httpx2
+import numpy as np
+import pytest
+import stamina
+
+from monolayer_client.async_client import AsyncClient
+from monolayer_client.client import Client
+from monolayer_core.rle import encode_coco, encode_kaggle
+
+URL = "http://service.test"
+
+
+class FakeService:
+    """Takes ``.npy`` images whose pixels *are* the labels, and gives them back as the objects it found.
+
+    `script` holds answers that are given first, one per request; `requests` what was asked.
+    """
+
+    def __init__(self):
+        self.requests: list[httpx2.Request] = []
+        self.script: deque[httpx2.Response | Exception] = deque()
+        self.is_ready = True
+        self.under_way = 0
+        self.most_under_way = 0
+
+    @property
+    def transport(self):
+        return httpx2.MockTransport(self.answer)
+
+    @property
+    def posts(self):
+        return [request for request in self.requests if request.method == "POST"]
+
+    def answer(self, request):
+        self.requests.append(request)
+        if request.url.path == "/readyz" and not self.is_ready:
+            return self.fail(503, "not_ready", "nuclei is broken", **{"Retry-After": "1"})
+        if request.url.path in {"/readyz", "/version"}:
+            return self.reply({"status": "ready", "service": "0.1.0"})
+        if self.script:
+            scripted = self.script.popleft()
+            if isinstance(scripted, Exception):
+                raise scripted
+            return httpx2.Response(scripted.status_code, content=scripted.content, headers=scripted.headers)
+        if request.url.path == "/v1/models":
+            return self.reply({"models": [{"name": "nuclei", "state": "ready"}]})
+        if request.url.path == "/v1/models/nuclei":
+            return self.reply({"name": "nuclei", "state": "ready"})
+        if request.url.path in {"/v1/segment", "/v1/confluency"}:
+            return self.analyse(request)
+        return self.fail(404, "not_found", f"{request.url.path}: Not Found")
+
+    async def answer_slowly(self, request):
+        """Let other tasks run before the answer, and count how many requests there are at once."""
+        self.under_way += request.method == "POST"
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.under_way -= request.method == "POST"
+        return self.answer(request)
+
+    def reply(self, body, status=200, **headers):
+        return httpx2.Response(status, json=body, headers={"X-Request-ID": "request-1", **headers})
+
+    def fail(self, status, code, message, **headers):
+        error = {"code": code, "message": message, "request_id": "request-1"}
+        return self.reply({"error": error}, status, **headers)
+
+    def analyse(self, request):
+        content, query = request.content, request.url.params
+        if not content:
+            return self.fail(400, "empty_image", "the image has no bytes")
+        if not content.startswith(b"\x93NUMPY"):
+            return self.fail(415, "unknown_format", "the bytes are in no image format that is read")
+        labels = np.load(io.BytesIO(content))
+        if query.get("format") == "tiff":
+            return httpx2.Response(200, content=b"II*\x00 a label image")
+        if query.get("format") == "png":
+            return httpx2.Response(200, content=b"\x89PNG an overlay")
+        answer = self.numbers(labels, content, query)
+        if request.url.path == "/v1/segment":
+            answer |= self.objects(labels, query)
+        return self.reply(answer)
+
+    @staticmethod
+    def numbers(labels, content, query):
+        method = "kmeans" if query.get("method") == "kmeans" else "unet"
+        model = {"name": "nuclei", "version": "1", "sha256": "0" * 64, "provider": "CPUExecutionProvider"}
+        echo = {name.removeprefix("echo."): value for name, value in query.items() if name.startswith("echo.")}
+        count = int(labels.max(initial=0))
+        return {
+            "image_id": query.get("image_id", "unnamed"),
+            "image": {
+                "height": labels.shape[0],
+                "width": labels.shape[1],
+                "channels": 1,
+                "dtype": str(labels.dtype),
+                "pixel_size_um": float(query["pixel_size_um"]) if "pixel_size_um" in query else None,
+                "sha256": hashlib.sha256(content).hexdigest(),
+            },
+            "method": method,
+            "model": model if method == "unet" else None,
+            "fallback": None,
+            "confluency": {
+                "percent": float(100 * np.mean(labels > 0)),
+                "of": "nucleus",
+                "area_px": int(np.sum(labels > 0)),
+                "area_um2": None,
+            },
+            "count": count,
+            "counts": {"nucleus": count},
+            "quality": {"focus": 0.8, "saturated_fraction": 0.0, "flags": ["low_contrast"]},
+            "added_later": "fields that are not known do no harm",
+        } | ({"echo": echo} if echo else {})
+
+    @staticmethod
+    def objects(labels, query):
+        form = query.get("rle", "kaggle")
+        height, width = labels.shape
+        coco = [{"size": [height, width], "counts": counts} for counts in encode_coco(labels)]
+        encoded = {"kaggle": encode_kaggle(labels), "coco": coco}.get(form)
+        instances = []
+        for label in range(1, int(labels.max(initial=0)) + 1):
+            y, x = np.nonzero(labels == label)
+            top, left = int(y.min()), int(x.min())
+            instance = {
+                "id": label,
+                "class": "nucleus",
+                "score": 0.9,
+                "bbox": {
+                    "y": int(y.min()),
+                    "x": int(x.min()),
+                    "height": int(np.ptp(y)) + 1,
+                    "width": int(np.ptp(x)) + 1,
+                },
+                "centroid": {"y": float(y.mean()), "x": float(x.mean())},
+                "area_px": int(y.size),
+            }
+            if query.get("measurements") == "true":
+                instance |= {"eccentricity": 0.5, "mean_intensity": [1.0, 2.0, 3.0]}
+            if encoded is not None:
+                instance["rle"] = encoded[label - 1]
+            instances.append(instance)
+        return {"instances": instances, "rle": None if encoded is None else {"format": form, "order": "F"}}
+
+
+class Awaited:
+    """An `AsyncClient` that is called as a `Client` is, so that one suite holds for both."""
+
+    def __init__(self, make):
+        self._make = make
+
+    def __getattr__(self, name):
+        async def call(*args, **options):
+            async with self._make() as client:
+                return await getattr(client, name)(*args, **options)
+
+        return lambda *args, **options: asyncio.run(call(*args, **options))
+
+
+@pytest.fixture
+def service():
+    return FakeService()
+
+
+@pytest.fixture(autouse=True)
+def no_pauses():
+    """Retry up to three times, without waiting."""
+    with stamina.set_testing(True, attempts=3, cap=False):
+        yield
+
+
+@pytest.fixture(params=["sync", "async"])
+def client(request, service):
+    """Both clients, one after the other."""
+    if request.param == "sync":
+        with Client(URL, transport=service.transport) as made:
+            yield made
+    else:
+        yield Awaited(lambda: AsyncClient(URL, transport=service.transport))
+
+
+@pytest.fixture
+def save_labels():
+    """Write a label image as the ``.npy`` file that the fake service takes for an image."""
+
+    def save(path, labels):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.asarray(labels, dtype=np.uint16))
+        return path
+
+    return save
+
+
+@pytest.fixture
+def read_json():
+    return lambda path: json.loads(path.read_bytes())
