@@ -9,7 +9,7 @@ objects. The network comes as a plain callable; everything else that must be kno
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ from monolayer_core.errors import OptionError, PredictionError, UnusableImageErr
 from monolayer_core.instances import fill_holes, foreground_mask, remove_border, remove_small, seeds_from_map
 from monolayer_core.kmeans import KMeansOptions, KMeansResult, cluster
 from monolayer_core.measure import confluency_percent, mean_values
-from monolayer_core.model_card import ModelCard
+from monolayer_core.model_card import ModelCard, NormalizationSpec
 from monolayer_core.normalization import apply_clahe, correct_flat_field, normalize
 from monolayer_core.row_runs import find_row_runs
 from monolayer_core.splitting import split_by_seeds
@@ -81,6 +81,15 @@ class SegmentOptions:
 DEFAULT_OPTIONS = SegmentOptions()
 
 
+class InputSpec(Protocol):
+    """What a network is to see. A `ModelCard` says it, and so does the configuration with which one is trained."""
+
+    @property
+    def channels(self) -> Literal["grey", "rgb"]: ...  # noqa: D102 - as in `ModelCard`
+    @property
+    def normalization(self) -> NormalizationSpec: ...  # noqa: D102 - as in `ModelCard`
+
+
 @dataclass(frozen=True, eq=False)
 class Segmentation:
     """The objects of one image; the arrays have one row per object, row ``i`` for label ``i + 1``.
@@ -120,7 +129,7 @@ def segment(
     return interpret(probabilities, card, options)
 
 
-def prepare(pixels: Pixels, card: ModelCard, options: SegmentOptions = DEFAULT_OPTIONS) -> ImageUInt8:
+def prepare(pixels: Pixels, card: InputSpec, options: SegmentOptions = DEFAULT_OPTIONS) -> ImageUInt8:
     """Make of an image what the network was trained to see.
 
     Colour becomes luminance for a network that takes grey. Then illumination is evened out (where asked for), values
@@ -131,6 +140,8 @@ def prepare(pixels: Pixels, card: ModelCard, options: SegmentOptions = DEFAULT_O
     ----------
     pixels : (y, x) or (y, x, 3)
         Grey or RGB of any real type.
+    card : InputSpec
+        The network's card, or the configuration of a training.
 
     Returns
     -------

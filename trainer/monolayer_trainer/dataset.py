@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from monolayer_core.arrays import LabelImage, Pixels
 from monolayer_trainer.errors import DatasetError
-from monolayer_trainer.readers.decoding import decode_pixels
+from monolayer_trainer.readers.decoding import decode
 
 DATASET_NAME = "dataset.json"
 SPLIT_NAME = "split.csv"
@@ -111,8 +111,8 @@ class Dataset(BaseModel):
         DatasetError
             A file is missing, damaged, or image and labels differ in size.
         """
-        pixels = decode_pixels(self._bytes(sample.image), sample.image)
-        labels = decode_pixels(self._bytes(sample.labels), sample.labels).astype(np.int32)
+        pixels = decode(self._bytes(sample.image), sample.image).pixels
+        labels = decode(self._bytes(sample.labels), sample.labels).pixels.astype(np.int32)
         if labels.shape != pixels.shape[:2]:
             raise DatasetError(f"{sample.labels} measures {labels.shape}, its image {pixels.shape[:2]} (y, x)")
         classes = np.zeros(sample.objects, np.intp) if sample.object_classes is None else sample.object_classes

@@ -2,15 +2,12 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import ImageUInt8, LabelImage
-from monolayer_core.model_card import NormalizationSpec
-from monolayer_core.normalization import normalize
-from monolayer_trainer.channels import match_channels
+from monolayer_core.pipeline import InputSpec, prepare
 from monolayer_trainer.dataset import Dataset, Sample
 
 
@@ -42,18 +39,16 @@ class CachedImage:
 
 
 class ImageCache:
-    """Reads samples of a data set and keeps up to `limit_bytes` of them, one at least."""
+    """Reads samples of a data set, prepares them as the service does, and keeps up to `limit_bytes`, one at least."""
 
     def __init__(
         self,
         dataset: Dataset,
-        channels: Literal["grey", "rgb"],
-        normalization: NormalizationSpec,
+        spec: InputSpec,
         limit_bytes: int,
     ) -> None:
         self._dataset = dataset
-        self._channels: Literal["grey", "rgb"] = channels
-        self._normalization = normalization
+        self._spec = spec
         self._limit_bytes = limit_bytes
         self._held: OrderedDict[str, CachedImage] = OrderedDict()
         self.nbytes = 0
@@ -65,10 +60,7 @@ class ImageCache:
             self._held.move_to_end(sample.id)
             return found
         pixels, labels, object_classes = self._dataset.read(sample)
-        image = normalize(match_channels(pixels, self._channels), self._normalization).reshape(*labels.shape, -1)
-        if self._channels == "rgb" and image.shape[2] == 1:
-            image = np.repeat(image, 3, axis=2)
-        read = CachedImage(image, labels, object_classes, centres_of(labels, len(object_classes)))
+        read = CachedImage(prepare(pixels, self._spec), labels, object_classes, centres_of(labels, len(object_classes)))
         self._held[sample.id] = read
         self.nbytes += read.nbytes
         while self.nbytes > self._limit_bytes and len(self._held) > 1:

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from monolayer_core.image_io import encode_png
 from monolayer_core.model_card import sha256_of_file
 from monolayer_trainer.contact_sheet import draw_contact_sheet
 from monolayer_trainer.dataset import CONTACT_SHEET_NAME, DATASET_NAME, SPLIT_NAME, Dataset, Sample, Subset, write_split
@@ -118,8 +118,7 @@ def prepare(
     )
     side_of = split_by_group(ids, [s.group for s in samples], [s.modality for s in samples], validation_fraction, seed)
     write_split(destination / SPLIT_NAME, dataset.samples, side_of)
-    sheet = cv2.cvtColor(draw_contact_sheet(dataset), cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(destination / CONTACT_SHEET_NAME), sheet)
+    (destination / CONTACT_SHEET_NAME).write_bytes(encode_png(draw_contact_sheet(dataset)))
     _report(dataset)
     unfinished = destination / f"{DATASET_NAME}.part"
     unfinished.write_text(dataset.model_dump_json(indent=1) + "\n", encoding="utf-8")

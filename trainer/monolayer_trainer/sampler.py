@@ -98,7 +98,7 @@ class CropSampler:
             raise DatasetError(f"{dataset_folder}: the {subset} subset is empty")
         self.samples = samples
         self._cumulative = np.cumsum(image_weights(samples, config.kind_exponent))
-        self._cache = ImageCache(dataset, config.channels, config.normalization, config.cache_bytes)
+        self._cache = ImageCache(dataset, config, config.cache_bytes)
 
     def batch(self, step: int) -> Batch:
         """Batch number `step`, counted from 0."""

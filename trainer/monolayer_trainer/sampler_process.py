@@ -81,6 +81,11 @@ class SamplerProcess(Iterator[Batch]):
             self.step += 1
             return received
 
+    @property
+    def pids(self) -> tuple[int | None, ...]:
+        """Process numbers of the workers, for monitoring."""
+        return tuple(process.pid for process, _ in self._workers)
+
     def close(self) -> None:
         """Stop the workers and wait until they have left; a second call does nothing.
 

@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from monolayer_core.arrays import LabelImage, Pixels
+from monolayer_core.image_io import encode_label_tiff, encode_png
 
 
 def write_image(folder: Path, image_id: str, pixels: Pixels) -> str:
-    """Write pixels as PNG where it can hold them (uint8 and uint16), else as .npy; give the path within `folder`."""
+    """Write pixels as PNG where it can hold them (uint8 and uint16), else as npy; give the path within `folder`."""
     if pixels.dtype in (np.uint8, np.uint16):
         name = f"images/{image_id}.png"
-        stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
-        (folder / name).write_bytes(cv2.imencode(".png", stored)[1].tobytes())
+        (folder / name).write_bytes(encode_png(pixels))
     else:
         name = f"images/{image_id}.npy"
         np.save(folder / name, pixels, allow_pickle=False)
@@ -21,7 +20,11 @@ def write_image(folder: Path, image_id: str, pixels: Pixels) -> str:
 
 
 def write_labels(folder: Path, image_id: str, labels: LabelImage) -> str:
-    """Write labels as 16-bit PNG."""
-    name = f"labels/{image_id}.png"
-    (folder / name).write_bytes(cv2.imencode(".png", labels.astype(np.uint16))[1].tobytes())
+    """Write labels as 16-bit PNG, or as TIFF where there are more than 65,535; give the path within `folder`."""
+    if labels.max() < 1 << 16:
+        name = f"labels/{image_id}.png"
+        (folder / name).write_bytes(encode_png(labels.astype(np.uint16)))
+    else:
+        name = f"labels/{image_id}.tif"
+        (folder / name).write_bytes(encode_label_tiff(labels))
     return name

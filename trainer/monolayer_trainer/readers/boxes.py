@@ -10,6 +10,7 @@ Coordinates are ratios of width and height when none in the table exceeds 1, els
 
 import csv
 import io
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ import numpy as np
 
 from monolayer_core.arrays import LabelImage
 from monolayer_trainer.errors import DatasetError
-from monolayer_trainer.readers.decoding import decode_pixels
+from monolayer_trainer.readers.decoding import decode
 from monolayer_trainer.readers.files import images_by_stem, open_files
 from monolayer_trainer.readers.labelled_image import LabelledImage, number_consecutively
 
 ANNOTATIONS_NAME = "annotations.csv"
 COLUMNS = ("image", "xmin", "ymin", "xmax", "ymax", "label")
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,16 +81,23 @@ class BoxesReader:
         )
 
     def read(self, image_id: str) -> LabelledImage:
-        """Read one image and draw its objects. A box that lies wholly outside or is covered gives no object."""
+        """Read one image and draw its objects.
+
+        A box that lies wholly outside the image, or is covered by others, gives no object; the log names its line.
+        """
         name = self._images[image_id]
-        pixels = decode_pixels(self._files.read(name), name)
-        height, width = pixels.shape[:2]
+        image = decode(self._files.read(name), name)
+        height, width = image.pixels.shape[:2]
         scale = np.array([height, width] * 2 if self._are_ratios else [1.0] * 4)
         boxes = self._boxes[image_id]
         drawn = draw_ellipses(np.array([(b.ymin, b.xmin, b.ymax, b.xmax) for b in boxes]) * scale, height, width)
         visible = np.unique(drawn[drawn > 0])
+        for number in sorted(set(range(1, len(boxes) + 1)) - set(visible.tolist())):
+            log.warning(
+                "%s, line %d: outside the image or covered by other boxes", ANNOTATIONS_NAME, boxes[number - 1].line
+            )
         object_classes = tuple(self.classes.index(boxes[number - 1].label) for number in visible)
-        return LabelledImage(pixels, number_consecutively(drawn), object_classes)
+        return LabelledImage(image.pixels, number_consecutively(drawn), object_classes, image.pixel_size_um)
 
     def _read_table(self) -> dict[str, list[Box]]:
         names = [name for name in self._files.names if PurePosixPath(name).name == ANNOTATIONS_NAME]

@@ -1,21 +1,26 @@
 """Bytes of a file to pixels or labels; a failure names the file."""
 
-import cv2
 import numpy as np
 
 from monolayer_core.arrays import LabelImage, Mask, Pixels
+from monolayer_core.errors import ImageError
+from monolayer_core.image_io import Image, decode_image
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.readers.labelled_image import number_consecutively
 
 
-def decode_pixels(data: bytes, name: str) -> Pixels:
-    """Decode an image to ``(y, x)`` or ``(y, x, 3)`` RGB."""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise DatasetError(f"{name}: cannot be decoded")
-    if pixels.ndim == 3:
-        pixels = np.ascontiguousarray(pixels[..., 2::-1])
-    return pixels
+def decode(data: bytes, name: str) -> Image:
+    """Decode an image.
+
+    Raises
+    ------
+    DatasetError
+        The bytes are no image that can be used.
+    """
+    try:
+        return decode_image(data)
+    except ImageError as error:
+        raise DatasetError(f"{name}: {error}") from error
 
 
 def decode_mask(data: bytes, name: str) -> Mask:
@@ -29,7 +34,7 @@ def decode_mask(data: bytes, name: str) -> Mask:
     DatasetError
         The file cannot be decoded or holds more than two values.
     """
-    values = decode_pixels(data, name)
+    values = decode(data, name).pixels
     if values.ndim == 3:
         values = values.max(axis=2)
     largest = values.max()
@@ -39,15 +44,34 @@ def decode_mask(data: bytes, name: str) -> Mask:
     return mask
 
 
-def decode_labels(data: bytes, name: str) -> LabelImage:
-    """Decode a label image of whole numbers and renumber its objects 1 to N; an id in two pieces stays one object."""
-    values = decode_pixels(data, name)
+def decode_numbers(data: bytes, name: str) -> Pixels:
+    """Decode an image of one channel that holds whole numbers from 0 on; ``(y, x)`` of an integer type.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be decoded, is coloured, or holds other numbers.
+    """
+    values = decode(data, name).pixels
     if values.ndim == 3:
         if not (values == values[..., :1]).all():
-            raise DatasetError(f"{name}: a label image must have one channel, this one is coloured")
+            raise DatasetError(f"{name}: one channel is needed, this image is coloured")
         values = values[..., 0]
-    if values.dtype.kind == "f" and not (values == np.floor(values)).all():
-        raise DatasetError(f"{name}: a label image must hold whole numbers")
+    if values.dtype.kind == "f":
+        if not (values == np.floor(values)).all():
+            raise DatasetError(f"{name}: whole numbers are needed")
+        values = values.astype(np.int64)
     if values.min() < 0:
-        raise DatasetError(f"{name}: a label image must not hold negative numbers")
-    return number_consecutively(values.astype(np.int64))
+        raise DatasetError(f"{name}: there must be no negative numbers")
+    return values
+
+
+def decode_labels(data: bytes, name: str) -> LabelImage:
+    """Decode a label image and renumber its objects 1 to N; an object in two pieces stays one.
+
+    Raises
+    ------
+    DatasetError
+        As for `decode_numbers`.
+    """
+    return number_consecutively(decode_numbers(data, name))

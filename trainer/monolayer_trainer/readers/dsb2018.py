@@ -11,7 +11,7 @@ import numpy as np
 
 from monolayer_core.arrays import LabelImage, Mask
 from monolayer_trainer.errors import DatasetError
-from monolayer_trainer.readers.decoding import decode_mask, decode_pixels
+from monolayer_trainer.readers.decoding import decode, decode_mask
 from monolayer_trainer.readers.files import is_image, open_files
 from monolayer_trainer.readers.labelled_image import LabelledImage
 
@@ -42,14 +42,15 @@ class Dsb2018Reader:
     def read(self, image_id: str) -> LabelledImage:
         """Read one image and merge its masks."""
         name = self._images[image_id]
-        pixels = decode_pixels(self._files.read(name), name)
+        image = decode(self._files.read(name), name)
+        size = image.pixels.shape[:2]
         masks = []
         for mask_name in self._masks[image_id]:
             mask = decode_mask(self._files.read(mask_name), mask_name)
-            if mask.shape != pixels.shape[:2]:
-                raise DatasetError(f"{mask_name} measures {mask.shape}, its image {pixels.shape[:2]} (y, x)")
+            if mask.shape != size:
+                raise DatasetError(f"{mask_name} measures {mask.shape}, its image {size} (y, x)")
             masks.append(mask)
-        return LabelledImage(pixels, merge_masks(masks, *pixels.shape[:2]))
+        return LabelledImage(image.pixels, merge_masks(masks, *size), pixel_size_um=image.pixel_size_um)
 
 
 def merge_masks(masks: list[Mask], height: int, width: int) -> LabelImage:

@@ -11,7 +11,7 @@ import numpy as np
 
 from monolayer_core.arrays import LabelImage
 from monolayer_trainer.errors import DatasetError
-from monolayer_trainer.readers.decoding import decode_labels, decode_mask, decode_pixels
+from monolayer_trainer.readers.decoding import decode, decode_labels, decode_mask, decode_numbers
 from monolayer_trainer.readers.files import Files, images_by_stem, open_files
 from monolayer_trainer.readers.labelled_image import LabelledImage
 
@@ -70,21 +70,20 @@ class MasksReader:
     def read(self, image_id: str) -> LabelledImage:
         """Read one image and its mask."""
         name, mask_name = self._pairs.images[image_id], self._pairs.partners[image_id]
-        pixels = decode_pixels(self._pairs.files.read(name), name)
+        image = decode(self._pairs.files.read(name), name)
         data = self._pairs.files.read(mask_name)
         if self._class_count == 1:
             labels = connected_regions(decode_mask(data, mask_name).astype(np.int32))[0]
             object_classes = None
         else:
-            values = decode_pixels(data, mask_name)
-            values = values.max(axis=2) if values.ndim == 3 else values
-            if values.max() > self._class_count or values.min() < 0:
+            values = decode_numbers(data, mask_name)
+            if values.max() > self._class_count:
                 raise DatasetError(
                     f"{mask_name}: holds the value {values.max()}, but there are {self._class_count} classes"
                 )
             labels, object_classes = connected_regions(values.astype(np.int32))
-        check_size(labels, mask_name, pixels.shape[:2])
-        return LabelledImage(pixels, labels, object_classes)
+        check_size(labels, mask_name, image.pixels.shape[:2])
+        return LabelledImage(image.pixels, labels, object_classes, image.pixel_size_um)
 
 
 class LabelsReader:
@@ -106,10 +105,10 @@ class LabelsReader:
     def read(self, image_id: str) -> LabelledImage:
         """Read one image and its labels."""
         name, labels_name = self._pairs.images[image_id], self._pairs.partners[image_id]
-        pixels = decode_pixels(self._pairs.files.read(name), name)
+        image = decode(self._pairs.files.read(name), name)
         labels = decode_labels(self._pairs.files.read(labels_name), labels_name)
-        check_size(labels, labels_name, pixels.shape[:2])
-        return LabelledImage(pixels, labels)
+        check_size(labels, labels_name, image.pixels.shape[:2])
+        return LabelledImage(image.pixels, labels, pixel_size_um=image.pixel_size_um)
 
 
 def connected_regions(class_map: LabelImage) -> tuple[LabelImage, tuple[int, ...]]:

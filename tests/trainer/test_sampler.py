@@ -1,0 +1,207 @@
+"""Crops are a function of seed and step, fit their labels, and cross processes unchanged; so do errors."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from monolayer_core import pipeline
+from monolayer_trainer.augmentation import AugmentationConfig
+from monolayer_trainer.dataset import Dataset
+from monolayer_trainer.errors import DatasetError, SamplerError
+from monolayer_trainer.image_cache import ImageCache, centres_of
+from monolayer_trainer.prepare import prepare
+from monolayer_trainer.sampler import Batch, CropSampler, SamplerConfig, image_weights
+from monolayer_trainer.sampler_process import start_worker_process
+
+PLAIN = AugmentationConfig.none()
+SMALL = SamplerConfig(crop_side=32, batch_size=4, channels="grey", seed=7)
+
+
+def equal(a: Batch, b: Batch) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.fixture(scope="module")
+def discs(disc_dataset: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return disc_dataset(tmp_path_factory.mktemp("discs"), count=6)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(discs: Path):
+    first, second = CropSampler(discs, "train", SMALL), CropSampler(discs, "train", SMALL)
+    for step in (5, 2, 9):
+        second.batch(step)
+    assert equal(first.batch(3), second.batch(3))
+    assert not equal(first.batch(3), first.batch(4))
+    assert not equal(first.batch(3), CropSampler(discs, "train", SMALL.model_copy(update={"seed": 8})).batch(3))
+
+
+def test_without_augmentation_a_crop_is_a_part_of_a_normalised_image(discs: Path):
+    config = SMALL.model_copy(update={"augmentation": PLAIN, "crop_side": 64})
+    batch = CropSampler(discs, "train", config).batch(0)
+    for image, class_index in zip(batch.images, batch.class_index, strict=True):
+        bright = image[..., 0] > 128
+        np.testing.assert_array_equal(class_index > 0, bright, "the discs are bright on black")
+
+
+@pytest.mark.parametrize(("channels", "count"), [("grey", 1), ("rgb", 3)])
+def test_shapes_and_types_follow_the_configuration(discs: Path, channels: str, count: int):
+    batch = CropSampler(discs, "train", SMALL.model_copy(update={"channels": channels})).batch(0)
+    assert (batch.images.shape, batch.images.dtype) == ((4, 32, 32, count), np.uint8)
+    assert (batch.class_index.shape, batch.class_index.dtype) == ((4, 32, 32), np.uint8)
+    assert (batch.distance.shape, batch.distance.dtype) == ((4, 32, 32), np.float32)
+    assert batch.distance.max() == 1
+    assert ((batch.distance > 0) == (batch.class_index > 0)).all()
+
+
+def test_targets_are_made_at_the_scale_of_the_network(discs: Path):
+    """Enlarged four times, a boundary is still two pixels deep on each side and not eight."""
+    config = SMALL.model_copy(
+        update={"augmentation": PLAIN.model_copy(update={"scale_low": 4.0, "scale_high": 4.0}), "batch_size": 64}
+    )
+    class_index = CropSampler(discs, "train", config).batch(0).class_index
+    widths = [len(run) for row in class_index.reshape(-1, 32) for run in runs_of(row, 2)]
+    assert widths
+    assert np.median(widths) == 4
+
+
+def runs_of(row: np.ndarray, value: int) -> list[np.ndarray]:
+    return [part for part in np.split(row, np.flatnonzero(np.diff(row)) + 1) if part[0] == value]
+
+
+def test_crops_larger_than_the_image_show_all_of_it(discs: Path):
+    config = SMALL.model_copy(update={"augmentation": PLAIN, "crop_side": 256, "batch_size": 3})
+    batch = CropSampler(discs, "train", config).batch(0)
+    assert (batch.class_index.reshape(3, -1).max(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (300, 2)])
+def test_images_of_any_size_can_be_cropped(disc_dataset: Callable[..., Path], tmp_path: Path, size: tuple[int, int]):
+    folder = disc_dataset(tmp_path, count=2, size=size)
+    batch = CropSampler(folder, "train", SMALL.model_copy(update={"channels": "rgb"})).batch(0)
+    assert batch.images.shape == (4, 32, 32, 3)
+
+
+def test_most_crops_hold_an_object_though_most_of_the_image_is_empty(disc_dataset, tmp_path: Path):
+    folder = disc_dataset(tmp_path, count=2, size=(600, 600), discs=1)
+
+    def share_with_object(near_object: float) -> float:
+        sampler = CropSampler(folder, "train", SMALL.model_copy(update={"near_object": near_object, "batch_size": 40}))
+        return float(sampler.batch(0).class_index.any(axis=(1, 2)).mean())
+
+    assert share_with_object(0.0) < 0.3
+    assert share_with_object(0.8) > 0.6
+
+
+def test_kinds_are_drawn_by_the_square_root_of_their_frequency(discs: Path):
+    dataset = Dataset.load(discs)
+    sample = dataset.samples[0]
+    samples = tuple(
+        sample.model_copy(update={"id": f"{kind}{i}", "modality": kind})
+        for kind, count in (("common", 16), ("rare", 4))
+        for i in range(count)
+    )
+    drawn: Counter[str] = Counter()
+    for weight, each in zip(image_weights(samples, 0.5), samples, strict=True):
+        drawn[each.modality] += weight
+    assert drawn == pytest.approx({"common": 4 / 6, "rare": 2 / 6})
+    np.testing.assert_allclose(image_weights(samples, 1.0), 1 / 20)
+
+
+def test_only_the_named_images_are_drawn(discs: Path):
+    train = Dataset.load(discs).subset("train")
+    sampler = CropSampler(discs, "train", SMALL.model_copy(update={"only": (train[1].id,)}))
+    assert sampler.samples == (train[1],)
+
+
+@pytest.mark.parametrize(
+    ("only", "message"),
+    [(("nowhere",), "no image nowhere in the train subset"), ((), "the train subset is empty")],
+)
+def test_nothing_to_draw_from_is_an_error(discs: Path, only: tuple[str, ...], message: str):
+    with pytest.raises(DatasetError, match=message):
+        CropSampler(discs, "train", SMALL.model_copy(update={"only": only}))
+
+
+def test_the_cache_forgets_the_least_recently_used_image_first(discs: Path):
+    dataset = Dataset.load(discs)
+    a, b, c = dataset.samples[:3]
+    roomy = ImageCache(dataset, SMALL, 1 << 30)
+    size = roomy.read(a).nbytes
+    cache = ImageCache(dataset, SMALL, int(2.5 * size))
+    first = cache.read(a)
+    cache.read(b)
+    assert cache.read(a) is first
+    cache.read(c)
+    assert cache.read(a) is first, "b was used less recently"
+    assert cache.nbytes <= 2.5 * size
+    tiny = ImageCache(dataset, SMALL, 1)
+    assert tiny.read(a) is tiny.read(a), "one image is always held"
+
+
+@pytest.mark.parametrize("channels", ["grey", "rgb"])
+def test_the_network_is_trained_on_what_the_pipeline_will_show_it(tmp_path: Path, channels: str):
+    for name in ("images", "labels"):
+        (tmp_path / "source" / name).mkdir(parents=True)
+    colour = np.random.default_rng(0).integers(0, 4000, (40, 30, 3), np.uint16)
+    cv2.imwrite(str(tmp_path / "source" / "images" / "a.png"), colour[..., ::-1])
+    cv2.imwrite(str(tmp_path / "source" / "labels" / "a.png"), np.ones((40, 30), np.uint8))
+    dataset = prepare(tmp_path / "source", tmp_path / "set")
+    spec = SMALL.model_copy(update={"channels": channels})
+    np.testing.assert_array_equal(
+        ImageCache(dataset, spec, 1).read(dataset.samples[0]).image, pipeline.prepare(colour, spec)
+    )
+
+
+def test_centres_are_means_of_the_pixels():
+    labels = np.array([[1, 1, 0], [0, 0, 3]], np.int32)
+    np.testing.assert_array_equal(centres_of(labels, 3), [[0, 0.5], [1, 2]])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_another_process_gives_the_same_batches_in_order_from_any_step(discs: Path, workers: int):
+    here = CropSampler(discs, "train", SMALL)
+    with start_worker_process(discs, "train", SMALL, start_step=5, workers=workers) as batches:
+        for step in range(5, 10):
+            assert batches.step == step
+            assert equal(next(batches), here.batch(step))
+    assert next(batches, None) is None, "closed"
+    batches.close()
+
+
+def test_an_error_in_the_worker_reaches_the_parent_with_its_message(disc_dataset, tmp_path: Path):
+    folder = disc_dataset(tmp_path, count=3)
+    for image in (folder / "images").iterdir():
+        image.write_bytes(b"no image")
+    with (
+        start_worker_process(folder, "train", SMALL) as batches,
+        pytest.raises(SamplerError, match=r"(?s)failed:.*DatasetError: images/"),
+    ):
+        next(batches)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_a_killed_worker_is_an_error_and_no_endless_wait(discs: Path):
+    with start_worker_process(discs, "train", SMALL) as batches:
+        next(batches)
+        os.kill(batches.pids[0], signal.SIGKILL)
+        with pytest.raises(SamplerError, match="exit code -9"):
+            list(batches)
+
+
+def test_the_worker_imports_no_keras():
+    modules = ("keras", "tensorflow", "sklearn", "matplotlib")
+    code = f"import monolayer_trainer.sampler_process, sys; print([m for m in {modules} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_configuration_survives_a_file():
+    assert SamplerConfig.model_validate_json(SMALL.model_dump_json()) == SMALL
