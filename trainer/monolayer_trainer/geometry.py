@@ -1,7 +1,8 @@
 """Cutting a crop out of an image at a random place, size and orientation, image and labels alike.
 
 Images are shrunk by area averaging and enlarged linearly; labels take the nearest pixel. Where a crop leaves the image,
-the image is mirrored at its edge, as the tiler does for images smaller than a tile.
+the image is mirrored at its edge, as the tiler does for images smaller than a tile; a mirrored object keeps its number,
+so there is no boundary between it and its own image.
 """
 
 import cv2
