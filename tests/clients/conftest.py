@@ -43,19 +43,22 @@ class FakeService:
         self.requests.append(request)
         if request.url.path == "/readyz" and not self.is_ready:
             return self.fail(503, "not_ready", "nuclei is broken", **{"Retry-After": "1"})
-        if request.url.path in {"/readyz", "/version"}:
-            return self.reply({"status": "ready", "service": "0.1.0"})
-        if self.script:
+        if self.script and request.url.path.startswith("/v1/"):
             scripted = self.script.popleft()
             if isinstance(scripted, Exception):
                 raise scripted
             return httpx2.Response(scripted.status_code, content=scripted.content, headers=scripted.headers)
-        if request.url.path == "/v1/models":
-            return self.reply({"models": [{"name": "nuclei", "state": "ready"}]})
-        if request.url.path == "/v1/models/nuclei":
-            return self.reply({"name": "nuclei", "state": "ready"})
         if request.url.path in {"/v1/segment", "/v1/confluency"}:
             return self.analyse(request)
+        bundle = {"name": "nuclei", "state": "ready"}
+        known = {
+            "/readyz": {"status": "ready"},
+            "/version": {"service": "0.1.0"},
+            "/v1/models": {"models": [bundle]},
+            "/v1/models/nuclei": bundle,
+        }
+        if request.url.path in known:
+            return self.reply(known[request.url.path])
         return self.fail(404, "not_found", f"{request.url.path}: Not Found")
 
     async def answer_slowly(self, request):
@@ -135,12 +138,7 @@ class FakeService:
                 "id": label,
                 "class": "nucleus",
                 "score": 0.9,
-                "bbox": {
-                    "y": int(y.min()),
-                    "x": int(x.min()),
-                    "height": int(np.ptp(y)) + 1,
-                    "width": int(np.ptp(x)) + 1,
-                },
+                "bbox": {"y": top, "x": left, "height": int(y.max()) + 1 - top, "width": int(x.max()) + 1 - left},
                 "centroid": {"y": float(y.mean()), "x": float(x.mean())},
                 "area_px": int(y.size),
             }

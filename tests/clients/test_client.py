@@ -228,8 +228,10 @@ def test_an_address_begins_with_its_scheme():
 
 
 def test_an_address_may_have_a_path(service):
-    service.script.append(service.reply({"models": []}))
-    with Client("https://host.test/cells/", transport=service.transport) as client:
+    with (
+        Client("https://host.test/cells/", transport=service.transport) as client,
+        pytest.raises(RefusedError, match="/cells/v1/models"),
+    ):
         client.models()
     assert str(service.requests[0].url) == "https://host.test/cells/v1/models"
 

@@ -1,0 +1,88 @@
+"""``monolayer segment``: the objects of many images, one file per image and form."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from monolayer_client.async_client import AsyncClient
+from monolayer_client.calls import Form
+from monolayer_client.cli.console import explained
+from monolayer_client.cli.image_run import ImageRun
+from monolayer_client.cli.service import (
+    Concurrency,
+    Method,
+    MethodOption,
+    Model,
+    Patience,
+    PixelSize,
+    Settings,
+    Url,
+    collect_options,
+)
+from monolayer_client.connection import DEFAULT_URL
+from monolayer_client.files import write_atomically
+from monolayer_client.image_files import ImageFile, find_images
+from monolayer_client.options import ConfluencyOptions, SegmentOptions
+from monolayer_client.outputs import OutputForm, to_json, to_kaggle, to_object_table
+from monolayer_client.results import SegmentResult
+
+_MADE_HERE: dict[OutputForm, Callable[[SegmentResult], bytes]] = {
+    OutputForm.json: lambda result: to_json(result.raw),
+    OutputForm.csv: to_kaggle,
+    OutputForm.table: to_object_table,
+}
+_ASKED_FOR: dict[OutputForm, Form] = {OutputForm.tiff: "tiff", OutputForm.png: "png"}
+
+
+def segment(
+    inputs: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, folders, zip archives, or patterns.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("segmented"),
+    forms: Annotated[
+        list[OutputForm] | None,
+        typer.Option("--format", "-f", help="What to write besides the JSON answer; may be given several times."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do images again whose results are there.")] = False,
+    model: Model = None,
+    method: MethodOption = Method.auto,
+    pixel_size_um: PixelSize = None,
+    settings: Settings = None,
+    url: Url = DEFAULT_URL,
+    concurrency: Concurrency = 4,
+    patience: Patience = 60.0,
+) -> None:
+    """Find the objects of images.
+
+    Each image gets NAME.json with the service's answer, and in the forms asked for NAME.rle.csv (Kaggle rows),
+    NAME.objects.csv (one row per object), NAME.labels.tif (label image) and NAME.overlay.png (outlines over the image;
+    tiff and png take a request of their own). summary.csv has one row per image. Images whose results are there already
+    are skipped. Failed ones are listed at the end, and the exit status is 1.
+
+    \b
+    Examples:
+      monolayer segment frame.tif
+      monolayer segment plate1 --out results -f table -f png
+      monolayer segment 'day*/*.png' --set measurements=true --set min_area_px=30
+      monolayer segment stack.ome.tif --set channel=1 --set z=4 --method kmeans
+    """  # noqa: D301 - \b tells click to keep the lines as they are
+    with explained():
+        options = collect_options(model, method, pixel_size_um, settings)
+        wanted = [OutputForm.json, *dict.fromkeys(form for form in forms or () if form is not OutputForm.json)]
+
+        async def work(client: AsyncClient, image: ImageFile, folder: Path) -> None:
+            content = await asyncio.to_thread(image.read)
+            named = {**options, "image_id": image.image_id}
+            result = await client.segment(content, **cast("SegmentOptions", named))
+            for form in reversed(wanted):  # the answer itself last: where it is, all is done
+                path = folder / f"{image.image_id}{form.suffix}"
+                if form in _MADE_HERE:
+                    data = _MADE_HERE[form](result)
+                else:
+                    data = await client.segment_as(content, _ASKED_FOR[form], **cast("ConfluencyOptions", named))
+                write_atomically(path, data)
+
+        run = ImageRun(find_images(inputs), out, [form.suffix for form in wanted], "summary.csv", overwrite)
+        run.perform(work, url=url, patience_s=patience, concurrency=concurrency)

@@ -1,0 +1,85 @@
+"""The journal of a submission: which images are done, so that a second run goes on where the first ended.
+
+A text file beside the submission with one JSON object a line. The first line says with which options the journal was
+made; each other line holds one finished image. A line is written when its image is done, so that at worst the last one
+is torn, and a torn line is an image that is done again.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self, TextIO
+
+from monolayer_client.errors import InputError
+from monolayer_client.files import write_atomically
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished image: its size, run-length rows, and who found them; `sha256` is that of the image file."""
+
+    image_id: str
+    sha256: str
+    height: int
+    width: int
+    rows: tuple[str, ...]
+    method: str
+    model: str | None
+    fallback: str | None
+
+
+class Journal:
+    """Finished images of one submission, kept in a file; use it as a context manager.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made when it is not there.
+    options : dict
+        What the answers depend on besides the images, JSON-able.
+
+    Raises
+    ------
+    InputError
+        The file is no journal or was made with other options: its rows would not belong together.
+    """
+
+    def __init__(self, path: Path, options: dict[str, Any]) -> None:
+        self.path = path
+        self.entries: dict[str, Entry] = {}
+        self._head = {"format": FORMAT, "options": options}
+        self._file: TextIO | None = None
+        if path.exists() and path.stat().st_size:
+            self._read()
+
+    def __enter__(self) -> Self:
+        # Written anew on opening: this drops a torn last line, and entries that were done again.
+        lines = [self._head, *(asdict(entry) for entry in self.entries.values())]
+        write_atomically(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
+        self._file = self.path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, entry: Entry) -> None:
+        """Note a finished image."""
+        self.entries[entry.image_id] = entry
+        if self._file is not None:
+            self._file.write(json.dumps(asdict(entry)) + "\n")
+            self._file.flush()
+
+    def _read(self) -> None:
+        head, *lines = self.path.read_text(encoding="utf-8").split("\n")
+        try:
+            found = json.loads(head)
+        except ValueError:
+            raise InputError(f"{self.path} is no journal of a submission: move it away") from None
+        if found != self._head:
+            raise InputError(f"{self.path} was made with other options: run with --restart to begin anew")
+        for line in lines[:-1]:  # behind the last line end there is nothing, or a torn line
+            values = json.loads(line)
+            self.add(Entry(**{**values, "rows": tuple(values["rows"])}))
