@@ -1,0 +1,221 @@
+"""The library and the command line against the real application, without a port."""
+
+import asyncio
+import csv
+import io
+import typing
+
+import httpx2
+import numpy as np
+import pytest
+import tifffile
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from monolayer_client.async_client import AsyncClient
+from monolayer_client.cli import service as cli_service
+from monolayer_client.cli.app import app as command_line
+from monolayer_client.client import Client
+from monolayer_client.errors import RefusedError, UnavailableError
+from monolayer_client.options import ConfluencyOptions, SegmentOptions
+from monolayer_core.image_io import encode_label_tiff, encode_png
+from monolayer_service.app import create_app
+from monolayer_service.options import known_names
+from monolayer_service.settings import Settings
+
+URL = "http://service.test"
+
+
+class ThroughPortal(httpx2.AsyncBaseTransport):
+    """Carry requests to an application that runs in the event loop of a `TestClient`."""
+
+    def __init__(self, transport):
+        self._transport = transport
+
+    async def handle_async_request(self, request):
+        await request.aread()
+        request = httpx2.Request(request.method, request.url, headers=request.headers, content=request.content)
+        response = await asyncio.to_thread(self._transport.handle_request, request)
+        return httpx2.Response(response.status_code, headers=response.headers, content=response.read())
+
+
+@pytest.fixture(scope="module")
+def transport(toy_bundles):
+    """Transport to a service with the bundles `nuclei` and `blood`, and no `cells`."""
+    with TestClient(create_app(Settings(models=toy_bundles)), raise_server_exceptions=False) as portal:
+        yield portal._transport
+
+
+@pytest.fixture
+def real(transport):
+    with Client(URL, transport=transport) as client:
+        yield client
+
+
+@pytest.fixture
+def monolayer(transport, monkeypatch):
+    monkeypatch.setattr(
+        cli_service,
+        "make_client",
+        lambda url, patience_s: AsyncClient(url, transport=ThroughPortal(transport), patience_s=patience_s),
+    )
+    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
+    return lambda *arguments: runner.invoke(command_line, [str(argument) for argument in arguments])
+
+
+def rows_of(table):
+    return list(csv.DictReader(io.StringIO(table)))
+
+
+@pytest.fixture
+def discs(blobs):
+    """The three discs of `blobs`, as they are drawn."""
+    return blobs > 100
+
+
+def test_the_discs_are_found(real, blobs, discs):
+    result = real.segment(blobs, measurements=True)
+    assert (result.method, result.model.name, result.model.version) == ("unet", "nuclei", "1.2.0")
+    assert result.count == 3
+    assert result.counts == {"nucleus": 3}
+    assert result.confluency.percent == pytest.approx(100 * discs.mean(), abs=0.5)
+    labels = result.labels()
+    np.testing.assert_array_equal(labels > 0, discs)
+    for instance in result.instances:
+        assert instance.area_px == np.count_nonzero(labels == instance.id)
+        assert labels[round(instance.centroid[0]), round(instance.centroid[1])] == instance.id
+        assert instance.measurements["equivalent_diameter_px"] > 10
+
+
+def test_arrays_bytes_and_files_get_the_same_answer(real, blobs, blobs_png, tmp_path):
+    path = tmp_path / "discs.png"
+    path.write_bytes(blobs_png)
+    from_file = real.segment(path)
+    assert from_file.image_id == "discs"
+    assert from_file.instances == real.segment(blobs_png).instances == real.segment(blobs).instances
+
+
+@pytest.mark.parametrize("rle", ["kaggle", "coco"])
+def test_both_run_lengths_give_the_same_labels(real, blobs_png, rle):
+    result = real.segment(blobs_png, rle=rle)
+    np.testing.assert_array_equal(result.labels(), real.segment(blobs_png).labels())
+    assert result.kaggle_rows() == real.segment(blobs_png).kaggle_rows()
+
+
+def test_other_forms_hold_the_same_objects(real, blobs_png):
+    result = real.segment(blobs_png, image_id="discs")
+    rows = rows_of(real.segment_as(blobs_png, "csv", image_id="discs").decode())
+    assert [(row["ImageId"], row["EncodedPixels"]) for row in rows] == [("discs", row) for row in result.kaggle_rows()]
+    labels = tifffile.imread(io.BytesIO(real.segment_as(blobs_png, "tiff")))
+    np.testing.assert_array_equal(labels, result.labels())
+    assert real.segment_as(blobs_png, "png").startswith(b"\x89PNG")
+
+
+def test_a_fallback_is_announced_in_the_result(real, blobs_png):
+    result = real.confluency(blobs_png)
+    assert result.method == "kmeans"
+    assert result.model is None
+    assert "cells" in result.fallback
+    assert real.confluency(blobs_png, model="nuclei").fallback is None
+
+
+def test_a_refused_fallback_is_something_to_wait_for(real, blobs_png):
+    with pytest.raises(UnavailableError) as error:
+        real.confluency(blobs_png, fallback="never")
+    assert error.value.service_code == "network_unavailable"
+    assert error.value.retry_after_s >= 1
+
+
+def test_what_was_sent_along_comes_back(real, blobs_png):
+    assert real.confluency(blobs_png, echo={"position": 3}).echo == {"position": "3"}
+    assert real.segment(blobs_png, pixel_size_um=0.5).image.pixel_size_um == 0.5
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "code"),
+    [
+        pytest.param(b"", {}, "empty_image", id="no bytes"),
+        pytest.param(b"GIF89a and so on", {}, "unknown_format", id="another format"),
+        pytest.param(b"\x89PNG\r\n\x1a\n", {}, "image_truncated", id="half a PNG"),
+        pytest.param(np.full((4, 4), np.nan), {}, "image_unusable", id="NaN"),
+        pytest.param(np.zeros((5, 8, 8), np.uint8), {}, "ambiguous_axes", id="unknown axes"),
+        pytest.param(np.zeros((8, 8), np.uint8), {"model": "hearts"}, "unknown_model", id="unknown model"),
+        pytest.param(np.zeros((8, 8), np.uint8), {"threshold": 7}, "invalid_option", id="value out of range"),
+        pytest.param(np.zeros((8, 8), np.uint8), {"treshold": 0.5}, "unknown_option", id="misspelt option"),
+    ],
+)
+def test_refusals_carry_the_code_of_the_service(real, image, options, code):
+    with pytest.raises(RefusedError) as error:
+        real.segment(image, **options)
+    assert error.value.service_code == code
+    assert error.value.request_id
+
+
+def test_the_client_knows_the_options_of_the_service():
+    of_the_answer = {"echo"}
+    chosen_by_method = {"format"}  # segment_as names it
+    assert set(typing.get_type_hints(SegmentOptions)) == set(known_names("segment")) - chosen_by_method | of_the_answer
+    assert set(typing.get_type_hints(ConfluencyOptions)) == set(known_names("confluency")) | of_the_answer
+
+
+def test_bundles_and_versions_can_be_asked_for(real):
+    assert [bundle["name"] for bundle in real.models()] == ["blood", "nuclei"]
+    assert real.model("nuclei")["card"]["thresholds"]["foreground"] == 0.5
+    assert real.version()["service"]
+    assert real.is_ready() is True
+
+
+async def test_the_asynchronous_client_talks_to_the_application_directly(toy_bundles, blobs_png):
+    app = create_app(Settings(models=toy_bundles))
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(URL, transport=httpx2.ASGITransport(app)) as client,
+    ):
+        results = await asyncio.gather(*(client.segment(blobs_png, image_id=str(i)) for i in range(6)))
+    assert [result.image_id for result in results] == [str(i) for i in range(6)]
+    assert {result.count for result in results} == {3}
+
+
+@pytest.fixture
+def folder(tmp_path, blobs):
+    """Four images of discs, in Kaggle's layout."""
+    for i in range(4):
+        path = tmp_path / "stage1" / f"id{i}" / "images" / f"id{i}.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(encode_png(np.roll(blobs, 5 * i, axis=1)))
+    return tmp_path / "stage1"
+
+
+def test_from_a_folder_to_a_scored_submission(monolayer, real, folder, tmp_path):
+    submission = tmp_path / "submission.csv"
+    result = monolayer("submit", folder, "-o", submission, "--concurrency", "3")
+    assert result.exit_code == 0, result.output
+    assert "4 images answered by nuclei 1.2.0" in result.stderr
+    assert monolayer("validate", submission, "--images", folder).stdout == "valid: 4 images, 12 objects\n"
+
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    for i in range(4):
+        labels = real.segment(folder / f"id{i}" / "images" / f"id{i}.png").labels()
+        (truth / f"id{i}.tif").write_bytes(encode_label_tiff(labels))
+    result = monolayer("score", submission, "--truth", truth)
+    assert result.stdout.endswith("Kaggle score 1.0000, mean over 4 images\n"), result.output
+
+
+def test_segment_writes_what_the_service_gives(monolayer, real, folder, tmp_path):
+    out = tmp_path / "out"
+    result = monolayer("segment", folder, "-o", out, "-f", "table", "-f", "tiff", "-f", "png", "-f", "csv")
+    assert result.exit_code == 0, result.output
+    labels = tifffile.imread(out / "id2.labels.tif")
+    np.testing.assert_array_equal(labels, real.segment(folder / "id2" / "images" / "id2.png").labels())
+    rows = rows_of((out / "id2.objects.csv").read_text())
+    assert sorted(int(row["area_px"]) for row in rows) == sorted(np.bincount(labels.ravel())[1:].tolist())
+
+
+def test_confluency_says_when_it_was_k_means(monolayer, folder, tmp_path):
+    result = monolayer("confluency", folder, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "4 images were answered by K-means" in result.stderr
+    rows = rows_of((tmp_path / "out" / "confluency.csv").read_text())
+    assert {row["method"] for row in rows} == {"kmeans"}
+    assert all("cells" in row["fallback"] for row in rows)
