@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import onnx
 from onnx import numpy_helper
 
-from monolayer_export.simplify import replace_nodes
+from monolayer_export.layout import replace_nodes
 
 
 def canonicalize(graph: onnx.GraphProto) -> None:

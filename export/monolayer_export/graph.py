@@ -9,14 +9,12 @@ from onnx import TensorProto, helper, numpy_helper
 from monolayer_core.model_card import ModelCard
 from monolayer_export.convert import OPSET
 from monolayer_export.errors import ExportError
+from monolayer_export.layout import TO_FIRST, TO_LAST
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
 FLOAT_OUTPUT_NAME = "probabilities_float"
 """Tensor inside the graph: float32 ``(n, output, y, x)``, 0 to 1, before quantisation."""
-
-TO_CHANNELS_LAST = (0, 2, 3, 1)
-"""Order of the axes of ``(n, channel, y, x)`` that makes it ``(n, y, x, channel)``."""
 
 IR_VERSION = 8
 """The file format that came out with opset 18; newer ones say nothing more and shut out older runtimes."""
@@ -41,14 +39,14 @@ def add_uint8_rim(model: onnx.ModelProto, card: ModelCard) -> None:
     for name, value in (("levels", 255.0), ("half", 0.5)):
         graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
     before = (
-        _step("Transpose", [INPUT_NAME], "image_channels_first", perm=(0, 3, 1, 2)),
+        _step("Transpose", [INPUT_NAME], "image_channels_first", perm=TO_FIRST),
         _step("Cast", ["image_channels_first"], "image_float", to=TensorProto.FLOAT),
     )
     after = (
         _step("Mul", [FLOAT_OUTPUT_NAME, "levels"], "probabilities_scaled"),
         _step("Add", ["probabilities_scaled", "half"], "probabilities_shifted"),
         _step("Cast", ["probabilities_shifted"], "probabilities_channels_first", to=TensorProto.UINT8),
-        _step("Transpose", ["probabilities_channels_first"], OUTPUT_NAME, perm=TO_CHANNELS_LAST),
+        _step("Transpose", ["probabilities_channels_first"], OUTPUT_NAME, perm=TO_LAST),
     )
     for index, node in enumerate(before):
         graph.node.insert(index, node)

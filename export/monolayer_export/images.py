@@ -33,7 +33,7 @@ MAX_IMAGES = 8
 MAX_SIDE = 1024
 """Larger images are cropped, in pixels: sixteen tiles of 256, and a network can still see the whole at once."""
 
-CONFIG_NAME = "config.json"
+PROVENANCE_NAME = "provenance.json"
 DATASET_NAME = "dataset.json"
 SPLIT_NAME = "split.csv"
 
@@ -56,7 +56,7 @@ def gather_images(run: Path, card: ModelCard, folder: Path | None = None) -> Tri
     Parameters
     ----------
     run
-        Folder of the training run. Where its configuration names the prepared data set, the validation images of that
+        Folder of the training run. Where it says which prepared data set it comes from, the validation images of that
         are used when `folder` is not given.
     card
         Says how images become the network's input.
@@ -87,7 +87,7 @@ def gather_images(run: Path, card: ModelCard, folder: Path | None = None) -> Tri
     larger = [image for image in images if max(image.shape[:2]) > side]
     if larger:
         chosen = evenly_spaced(larger, MAX_IMAGES)
-        return TrialImages(tuple(chosen), f"{len(chosen)} real images")
+        return TrialImages(tuple(chosen), f"real images: {len(chosen)}")
     log.info("no image is larger than a tile of %d pixels: they are laid side by side", side)
     return TrialImages((mosaic(images, side),), "real images side by side")
 
@@ -148,8 +148,7 @@ def _paths(folder: Path) -> list[Path]:
 
 def _paths_of_run(run: Path) -> list[Path]:
     try:
-        dataset = json.loads((run / CONFIG_NAME).read_bytes()).get("dataset")
-        return _validation_paths(Path(dataset)) if dataset else []
+        return _validation_paths(Path(json.loads((run / PROVENANCE_NAME).read_bytes())["dataset_folder"]))
     except (OSError, ValueError, KeyError) as error:
         log.info("the run's data set cannot be read: %s", error)
         return []

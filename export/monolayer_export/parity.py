@@ -15,8 +15,9 @@ from monolayer_core.model_card import ModelCard
 from monolayer_export.canonical import to_bytes
 from monolayer_export.convert import FloatPredict, FloatProbabilities
 from monolayer_export.errors import ParityError
-from monolayer_export.graph import FLOAT_OUTPUT_NAME, INPUT_NAME, OUTPUT_NAME, TO_CHANNELS_LAST, expose_float_output
+from monolayer_export.graph import FLOAT_OUTPUT_NAME, INPUT_NAME, OUTPUT_NAME, expose_float_output
 from monolayer_export.images import square_crop
+from monolayer_export.layout import TO_LAST
 from monolayer_export.session import open_session
 
 FLOAT_TOLERANCE = 1e-4
@@ -106,7 +107,7 @@ def compare(model: onnx.ModelProto, reference: FloatPredict, case: ParityCase) -
     level_differences = np.abs(levels.astype(np.int16) - quantize(expected))
     return ParityResult(
         name=case.name,
-        float_difference=float(np.abs(floats.transpose(TO_CHANNELS_LAST) - expected).max()),
+        float_difference=float(np.abs(floats.transpose(TO_LAST) - expected).max()),
         level_difference=int(level_differences.max()),
         differing=int(np.count_nonzero(level_differences)),
         values=level_differences.size,

@@ -8,6 +8,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from monolayer_export.layout import keep_channels_first, replace_nodes
+
 Constants = dict[str, npt.NDArray[Any]]
 """Values of the initializers by name."""
 
@@ -15,7 +17,8 @@ CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 
 def simplify(model: onnx.ModelProto) -> None:
-    """Apply every rewrite of this module to a model with channels on axis 1."""
+    """Apply every rewrite there is to a model whose input and output have channels first."""
+    keep_channels_first(model.graph)
     fold_scales(model.graph)
     spell_out_softmax(model.graph)
 
@@ -92,6 +95,10 @@ def _groups(convolution: onnx.NodeProto) -> int:
     return next((attribute.i for attribute in convolution.attribute if attribute.name == "group"), 1)
 
 
+def _axis(node: onnx.NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "axis"), -1)
+
+
 def spell_out_softmax(graph: onnx.GraphProto) -> None:
     """Write a softmax over channels as exp(x - max) divided by its sum.
 
@@ -100,7 +107,7 @@ def spell_out_softmax(graph: onnx.GraphProto) -> None:
     """
     nodes = []
     for node in graph.node:
-        if node.op_type == "Softmax" and helper.get_node_attr_value(node, "axis") == 1:
+        if node.op_type == "Softmax" and _axis(node) == 1:
             source, result = node.input[0], node.output[0]
             axes = f"{result}_axes"
             graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), axes))
@@ -114,11 +121,3 @@ def spell_out_softmax(graph: onnx.GraphProto) -> None:
         else:
             nodes.append(node)
     replace_nodes(graph, nodes)
-
-
-def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
-    """Give the graph another list of nodes, which may hold some of its own."""
-    fresh = onnx.GraphProto()
-    fresh.node.extend(nodes)  # copies them: clearing the graph would empty its own
-    del graph.node[:]
-    graph.node.extend(fresh.node)

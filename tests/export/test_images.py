@@ -35,12 +35,12 @@ def shapes(images: tuple[np.ndarray, ...]) -> list[tuple[int, ...]]:
 
 
 def test_the_held_out_images_of_the_runs_data_set_are_used(tmp_path: Path, dataset: Path, toy_card: ModelCard) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"dataset": str(dataset)}))
+    (tmp_path / "provenance.json").write_text(json.dumps({"dataset_folder": str(dataset)}))
 
     trial = gather_images(tmp_path, toy_card)
 
     assert shapes(trial.images) == [(120, 120, 3)]
-    assert trial.origin == "1 real images"
+    assert trial.origin == "real images: 1"
 
 
 def test_a_prepared_data_set_can_be_named(tmp_path: Path, dataset: Path, toy_card: ModelCard) -> None:

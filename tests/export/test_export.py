@@ -1,0 +1,130 @@
+"""From a training run to a bundle with a real Keras network; one toy U-Net for the whole file."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from monolayer_core.errors import BundleError
+from monolayer_core.model_card import ModelCard, read_card
+from monolayer_core.tiling import plan_tiles, predict_tiled
+from monolayer_export.canonical import to_bytes
+from monolayer_export.convert import keras_predict
+from monolayer_export.errors import ExportError, ParityError
+from monolayer_export.export import build_graph, export_run
+from monolayer_export.graph import count_operators
+from monolayer_export.parity import quantize
+from monolayer_export.session import onnx_predict
+
+pytestmark = pytest.mark.filterwarnings(
+    # Keras turns its variables into arrays through numpy's old protocol.
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
+)
+
+
+@pytest.fixture(scope="module")
+def model(toy_network, toy_card: ModelCard) -> onnx.ModelProto:
+    return build_graph(toy_network, toy_card)
+
+
+def test_a_plain_unet_becomes_convolutions_and_nothing_that_depends_on_sizes(model: onnx.ModelProto) -> None:
+    operators = count_operators(model)
+
+    assert operators["Transpose"] == 2
+    assert set(operators) == {
+        "Transpose", "Cast", "Mul", "Conv", "Relu", "MaxPool", "DepthToSpace", "Concat", "Split",
+        "ReduceMax", "Sub", "Exp", "ReduceSum", "Div", "Sigmoid", "Add",
+    }  # fmt: skip
+
+
+def test_the_same_network_gives_the_same_bytes(toy_run: Path, toy_card: ModelCard, model, keras) -> None:
+    loaded = keras.saving.load_model(toy_run / "model.keras")  # under other layer names than the one in memory
+
+    assert to_bytes(build_graph(loaded, toy_card)) == to_bytes(model)
+
+
+def test_the_bundle_answers_as_the_trained_network(toy_run: Path, tmp_path: Path, toy_network) -> None:
+    steps: list[str] = []
+
+    report = export_run(toy_run, tmp_path / "nuclei", name="nuclei", version="2.0.0", announce=steps.append)
+
+    assert len(steps) == 6
+    card = read_card(tmp_path / "nuclei")
+    assert (card.name, card.version) == ("nuclei", "2.0.0")
+    assert card == report.card
+    assert card.versions.keys() == {"keras", "numpy", "onnx", "onnxruntime", "opset", "tensorflow", "tf2onnx"}
+    stored = np.load(tmp_path / "nuclei" / "test_input.npy")
+    expected = quantize(keras_predict(toy_network)(stored))
+    difference = np.abs(np.load(tmp_path / "nuclei" / "test_output.npy").astype(int) - expected)
+    assert difference.max() <= 1
+    assert np.count_nonzero(difference) <= 1e-3 * difference.size
+    assert expected.std() > 1  # an answer that is the same everywhere would prove nothing
+
+
+def test_tiles_with_the_measured_halo_give_the_untiled_answer(toy_run: Path, tmp_path: Path) -> None:
+    report = export_run(toy_run, tmp_path / "nuclei")
+    card = report.card
+    predict = onnx_predict((tmp_path / "nuclei" / "model.onnx").read_bytes())
+    image = report.images.images[1]
+
+    plan = plan_tiles(*image.shape[:2], sides=[64], halo=card.halo, divisor=card.divisor)
+    tiled = predict_tiled(image, predict, plan, output_count=3, batch_size=8)
+
+    assert report.halo.sufficient
+    assert len(plan.tiles) > 100
+    agrees = (np.abs(tiled.astype(int) - predict(image[np.newaxis])[0]) <= 1).all(axis=-1)
+    assert agrees.mean() >= 0.999
+
+
+def test_a_network_that_differs_is_not_written_and_the_former_bundle_stays(
+    toy_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "nuclei"
+    target.mkdir()
+    (target / "model.onnx").write_text("the former one")
+    build = build_graph
+
+    def build_with_a_slip(network, card) -> onnx.ModelProto:
+        model = build(network, card)
+        pooling = next(node for node in model.graph.node if node.op_type == "MaxPool")
+        pooling.op_type = "AveragePool"
+        return model
+
+    monkeypatch.setattr("monolayer_export.export.build_graph", build_with_a_slip)
+    with pytest.raises(ParityError):
+        export_run(toy_run, target, force=True)
+
+    assert (target / "model.onnx").read_text() == "the former one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["nuclei", "run"]
+
+
+def test_a_network_in_half_precision_is_refused_with_the_way_out(keras, toy_card: ModelCard) -> None:
+    layers = keras.layers
+    image = keras.Input((None, None, 3))
+    features = layers.Conv2D(4, 1, dtype="mixed_bfloat16")(image)
+    network = keras.Model(image, layers.Conv2D(3, 1, activation="softmax", dtype="float32")(features))
+
+    with pytest.raises(ExportError, match="float32 policy"):
+        build_graph(network, toy_card)
+
+
+def test_a_network_that_does_not_fit_its_card_is_refused(toy_network, toy_card: ModelCard) -> None:
+    with pytest.raises(ExportError, match="takes 3 channels, its card says 1"):
+        build_graph(toy_network, toy_card.model_copy(update={"channels": "grey"}))
+    with pytest.raises(ExportError, match="gives 3 outputs, its card names 2"):
+        build_graph(toy_network, toy_card.model_copy(update={"outputs": toy_card.outputs[:2]}))
+
+
+def test_a_run_is_refused_by_what_it_lacks(toy_run: Path, tmp_path: Path, toy_card: ModelCard) -> None:
+    with pytest.raises(BundleError, match="missing"):
+        export_run(tmp_path / "nowhere", tmp_path / "a")
+    with pytest.raises(ExportError, match="name"):
+        export_run(toy_run, tmp_path / "a", name="No Such Name")
+    (toy_run / "model.keras").write_bytes(b"half a file")
+    with pytest.raises(ExportError, match="cannot be read"):
+        export_run(toy_run, tmp_path / "a")
+    (toy_run / "model.keras").unlink()
+    with pytest.raises(ExportError, match="finished training run"):
+        export_run(toy_run, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
