@@ -80,8 +80,13 @@ def fill_holes(mask: Mask, max_hole_area_px: int) -> Mask:
     return filled
 
 
-def seeds_from_map(seed_map: npt.NDArray[np.uint8], mask: Mask, threshold: float) -> LabelImage:
+def seeds_from_map(
+    seed_map: npt.NDArray[np.uint8], mask: Mask, threshold: float, *, min_area_px: int = 0
+) -> LabelImage:
     """Find seeds: 8-connected pieces of the mask in which the seed map lies above a threshold.
+
+    A ragged map breaks into one large piece and specks beside it; each speck would cut an object of its own from the
+    one it belongs to, so pieces below `min_area_px` are left out.
 
     Parameters
     ----------
@@ -90,6 +95,8 @@ def seeds_from_map(seed_map: npt.NDArray[np.uint8], mask: Mask, threshold: float
     mask : bool (y, x)
     threshold : float
         0 to 1, see `above`.
+    min_area_px : int
+        Seeds of fewer pixels are left out.
 
     Returns
     -------
@@ -98,7 +105,8 @@ def seeds_from_map(seed_map: npt.NDArray[np.uint8], mask: Mask, threshold: float
     """
     core = above(seed_map, threshold) & mask
     _, seeds = cv2.connectedComponents(core.view(np.uint8), connectivity=FOREGROUND_CONNECTIVITY)
-    return np.asarray(seeds, dtype=np.int32)
+    pieces = np.asarray(seeds, dtype=np.int32)
+    return remove_small(pieces, min_area_px) if min_area_px > 1 else pieces
 
 
 def remove_small(labels: LabelImage, min_area_px: int) -> LabelImage:

@@ -59,6 +59,7 @@ class Thresholds(CardModel):
 
     foreground: Fraction = Field(0.5, description="a pixel is foreground above this probability")
     seed: Fraction = Field(0.5, description="a pixel may start an object above this value of the seed map")
+    min_seed_area_px: int = Field(0, ge=0, description="smaller groups of such pixels start no object")
     min_area_px: int = Field(0, ge=0, description="smaller objects are dropped; at the size the network sees")
     max_hole_area_px: int = Field(0, ge=0, description="holes up to this area are filled")
 

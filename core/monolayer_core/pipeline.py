@@ -27,7 +27,7 @@ from monolayer_core.row_runs import find_row_runs
 from monolayer_core.splitting import split_by_seeds
 from monolayer_core.tiling import plan_tiles, predict_tiled
 
-KMEANS_MIN_AREA_PX = 20
+KMEANS_MIN_AREA_PX = 30
 """Without a card to say it: smaller objects of K-means are specks."""
 
 KMEANS_MAX_HOLE_AREA_PX = 100
@@ -262,7 +262,10 @@ def interpret(probabilities: Probabilities, card: ModelCard, options: SegmentOpt
         threshold=thresholds.foreground if options.threshold is None else options.threshold,
         max_hole_area_px=thresholds.max_hole_area_px,
     )
-    seeds = seeds_from_distance(mask) if card.task == "semantic" else seeds_from_map(seed_map, mask, thresholds.seed)
+    if card.task == "semantic":
+        seeds = seeds_from_distance(mask)
+    else:
+        seeds = seeds_from_map(seed_map, mask, thresholds.seed, min_area_px=thresholds.min_seed_area_px)
     labels, percent = _objects(mask, seeds, thresholds.min_area_px, options)
     runs = find_row_runs(labels)
     means = np.column_stack([mean_values(runs, plane) for plane in inside])

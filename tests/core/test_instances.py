@@ -117,6 +117,12 @@ def test_seeds_that_touch_at_a_corner_are_one():
     np.testing.assert_array_equal(seeds_from_map(seed_map, np.ones((2, 2), dtype=bool), 0.5), [[1, 0], [0, 1]])
 
 
+def test_specks_beside_a_seed_start_no_object_of_their_own():
+    seed_map = np.array([[200, 200, 0, 200, 0, 200, 200, 200]], dtype=np.uint8)
+    mask = np.ones((1, 8), dtype=bool)
+    np.testing.assert_array_equal(seeds_from_map(seed_map, mask, 0.5, min_area_px=2), [[1, 1, 0, 0, 0, 2, 2, 2]])
+
+
 @given(label_images)
 def test_labels_are_numbered_by_their_first_pixels(labels):
     numbered = relabel(labels)

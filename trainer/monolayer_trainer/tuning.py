@@ -17,6 +17,7 @@ from monolayer_core.pipeline import SegmentOptions, interpret
 COARSE_FOREGROUND = (0.4, 0.5, 0.6)
 COARSE_SEED = (0.3, 0.45, 0.6)
 FINE_STEPS = (-0.1, -0.05, 0.0, 0.05, 0.1)
+MIN_SEED_AREAS_PX = (0, 4, 8, 12, 20)
 MIN_AREAS_PX = (0, 8, 15, 25, 40, 60)
 MAX_HOLE_AREAS_PX = (0, 10, 50, 200)
 
@@ -32,7 +33,7 @@ def tune_coarsely(truths: Sequence[LabelImage], probabilities: Sequence[Probabil
 
 
 def tune_thresholds(truths: Sequence[LabelImage], probabilities: Sequence[Probabilities], card: ModelCard) -> Scored:
-    """Find all four thresholds: foreground and seed coarsely, then the two areas, then foreground and seed finely.
+    """Find all thresholds: foreground and seed coarsely, then the areas, then foreground and seed finely.
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ def tune_thresholds(truths: Sequence[LabelImage], probabilities: Sequence[Probab
         The best ones and their mean Kaggle score over the images. Of equal scores the first tried wins.
     """
     found, score = tune_coarsely(truths, probabilities, card)
+    seeds = (changed(found, min_seed_area_px=area) for area in MIN_SEED_AREAS_PX)
+    found, score = best_of(seeds, truths, probabilities, card)
     areas = (changed(found, min_area_px=area) for area in MIN_AREAS_PX)
     found, score = best_of(areas, truths, probabilities, card)
     holes = (changed(found, max_hole_area_px=area) for area in MAX_HOLE_AREAS_PX)
