@@ -1,0 +1,75 @@
+"""``monolayer-serve``: run the service under uvicorn."""
+
+import argparse
+import time
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from monolayer_service.app import create_app, stop_being_ready
+from monolayer_service.settings import Settings
+from monolayer_service.telemetry.logs import configure_logging
+
+
+class Server(uvicorn.Server):
+    """A server whose readiness falls before its port closes, so that a load balancer can look away first.
+
+    Requests in flight are finished in any case; a second signal does not wait for the drain time.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._app = app
+        self._drain_seconds = drain_seconds
+        self._close_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Let readiness fall; close the port now, or after the drain time where there is one."""
+        stop_being_ready(self._app)
+        if self._close_at is None and self._drain_seconds:
+            self._close_at = time.monotonic() + self._drain_seconds
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Close the port when its time has come; uvicorn asks ten times a second."""
+        if self._close_at is not None and time.monotonic() >= self._close_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal says to stop."""
+    configure_logging(settings)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        # httptools, the default, loses the body of a POST that asks to upgrade to h2c, as Java's HttpClient does.
+        http="h11",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    Server(config, app, settings.drain_seconds).run()
+
+
+def main() -> None:
+    """Entry point of the command."""
+    settings = Settings()
+    parser = argparse.ArgumentParser(
+        prog="monolayer-serve",
+        description="Serve masks, counts and confluency over HTTP. Everything else is set by MONOLAYER_* variables.",
+    )
+    parser.add_argument("--host", default=settings.host, help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=settings.port, help="port to listen on (default: %(default)s)")
+    arguments = parser.parse_args()
+    serve(settings.model_copy(update={"host": arguments.host, "port": arguments.port}))
+
+
+if __name__ == "__main__":
+    main()

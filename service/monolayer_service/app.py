@@ -1,0 +1,69 @@
+"""The application, made by a function: its state is built when it starts, not when it is imported."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from monolayer_service.admission import Gate, GateLimits
+from monolayer_service.analysis import Analyst
+from monolayer_service.compute import apply_plan, plan_compute
+from monolayer_service.dependencies import Services
+from monolayer_service.errors import install_handlers
+from monolayer_service.registry import load_registry
+from monolayer_service.routes import confluency, docs, health, models, segment, submission
+from monolayer_service.settings import Settings
+from monolayer_service.telemetry.metrics import Metrics
+from monolayer_service.telemetry.middleware import Telemetry
+
+_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the application.
+
+    Parameters
+    ----------
+    settings
+        Without them they are read from the environment.
+    """
+    settings = Settings() if settings is None else settings
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        plan = plan_compute(settings)
+        apply_plan(plan)
+        gate = Gate(GateLimits.of(settings, plan.running_requests), metrics)
+        registry = await run_in_threadpool(load_registry, settings, plan, metrics)
+        app.state.services = Services(settings, metrics, gate, registry, Analyst(registry, metrics))
+        yield
+        gate.close()
+
+    app = FastAPI(
+        title="Monolayer",
+        summary="Cell masks, counts and confluency from microscope images",
+        version=version("monolayer-service"),
+        root_path=settings.root_path,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    install_handlers(app)
+    for routes in (segment, confluency, submission, models, health, docs):
+        app.include_router(routes.router)
+    # The last one added stands outermost: every answer carries a request id, also that to an error nobody foresaw.
+    app.add_middleware(Telemetry, metrics=metrics)
+    app.add_middleware(CorrelationIdMiddleware, validator=lambda value: _WELL_FORMED_ID.fullmatch(value) is not None)
+    return app
+
+
+def stop_being_ready(app: FastAPI) -> None:
+    """Let ``/readyz`` say 503 from now on; whatever comes in all the same is answered."""
+    if (services := getattr(app.state, "services", None)) is not None:
+        services.is_stopping = True

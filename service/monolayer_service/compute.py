@@ -1,0 +1,48 @@
+"""How many cores there are and who gets them: decided here and nowhere else.
+
+A network run uses every core, so the work of one request is spread as far as it goes; a second request at once fills
+the gaps that decoding, splitting and encoding leave. OpenCV gets the cores divided by the requests at once, since its
+own threads would otherwise multiply with them.
+"""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from monolayer_service.settings import Settings
+
+_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True)
+class ComputePlan:
+    """Threads for one network run, requests computed at once, and threads for one OpenCV call."""
+
+    network_threads: int
+    running_requests: int
+    opencv_threads: int
+
+
+def available_cores(quota: Path = _CGROUP_QUOTA) -> int:
+    """Cores this process may use: its affinity, and the container's quota where there is one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        limit, period = quota.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return cores
+    return cores if limit == "max" else max(1, min(cores, math.ceil(int(limit) / int(period))))
+
+
+def plan_compute(settings: Settings) -> ComputePlan:
+    """Divide the cores as the settings say."""
+    cores = settings.threads or available_cores()
+    running = settings.running_requests or max(2, cores)
+    return ComputePlan(cores, running, max(1, cores // running))
+
+
+def apply_plan(plan: ComputePlan) -> None:
+    """Set what is process-wide; ONNX Runtime's threads are set when its sessions are made."""
+    cv2.setNumThreads(plan.opencv_threads)

@@ -1,0 +1,158 @@
+"""The forms an answer can take: JSON, Kaggle rows, a label image, an overlay.
+
+Bodies are written straight from arrays, and hold nothing that depends on time: the same image, options and bundle give
+the same bytes.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from monolayer_core.image_io import encode_label_tiff, encode_png
+from monolayer_core.measure import Measurements, measure
+from monolayer_core.normalization import normalize
+from monolayer_core.overlay import draw_overlay
+from monolayer_core.polygons import trace_polygons
+from monolayer_core.quality import assess_quality
+from monolayer_core.rle import encode_coco, encode_kaggle
+from monolayer_core.submission import write_submission
+from monolayer_service.analysis import Analysis
+from monolayer_service.options import Options
+
+DECIMALS = 4
+"""Of pixels, scores and percentages in JSON: finer than anything that was measured."""
+
+MEDIA_TYPES = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "tiff": "image/tiff",
+    "png": "image/png",
+}
+
+
+def render_segmentation(analysis: Analysis, options: Options, form: str) -> bytes:
+    """Write the answer of ``/v1/segment`` in one of the forms of `MEDIA_TYPES`."""
+    labels = analysis.segmentation.labels
+    image = analysis.source.image
+    if form == "csv":
+        return render_submission({analysis.source.image_id: encode_kaggle(labels)})
+    if form == "tiff":
+        return encode_label_tiff(labels, image.pixel_size_um)
+    if form == "png":
+        return encode_png(draw_overlay(normalize(image.pixels), labels))
+    rle = None if options.rle == "none" else {"format": options.rle, "order": "F"}
+    return orjson.dumps(_summary(analysis, options) | {"instances": _instances(analysis, options), "rle": rle})
+
+
+def render_confluency(analysis: Analysis, options: Options) -> bytes:
+    """Write the answer of ``/v1/confluency``: the numbers about the image, nothing about single objects."""
+    return orjson.dumps(_summary(analysis, options))
+
+
+def render_submission(rows: dict[str, list[str]]) -> bytes:
+    """Write Kaggle's table of run lengths, by image."""
+    table = io.StringIO(newline="")
+    write_submission(table, rows)
+    return table.getvalue().encode()
+
+
+def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
+    source, found = analysis.source, analysis.segmentation
+    image = source.image
+    height, width = image.pixels.shape[:2]
+    area_px = round(found.confluency_percent * height * width / 100)
+    counts = np.bincount(found.class_ids, minlength=len(found.class_names)).tolist()
+    quality = assess_quality(image.pixels)
+    summary: dict[str, Any] = {
+        "image_id": source.image_id,
+        "image": {
+            "height": height,
+            "width": width,
+            "channels": image.channels,
+            "dtype": str(image.pixels.dtype),
+            "pixel_size_um": image.pixel_size_um,
+            "sha256": source.sha256,
+        },
+        "method": found.method,
+        "model": None if analysis.model is None else asdict(analysis.model),
+        "fallback": None if analysis.fallback is None else asdict(analysis.fallback),
+        "confluency": {
+            "percent": round(found.confluency_percent, DECIMALS),
+            "of": analysis.confluency_of,
+            "area_px": area_px,
+            "area_um2": _square_um(area_px, image.pixel_size_um),
+        },
+        "count": len(found.class_ids),
+        "counts": dict(zip(found.class_names, counts, strict=True)),
+        "quality": {name: list(value) if name == "flags" else value for name, value in asdict(quality).items()},
+    }
+    if found.kmeans is not None:
+        summary["kmeans"] = {
+            "k": found.kmeans.k,
+            "centres": found.kmeans.centres,
+            "shares": found.kmeans.shares,
+            "foreground": found.kmeans.foreground,
+        }
+    if options.echo:
+        summary["echo"] = options.echo
+    return summary
+
+
+def _instances(analysis: Analysis, options: Options) -> list[dict[str, Any]]:
+    """Build one record an object; columns are computed for all objects at once and only zipped here."""
+    found, image = analysis.segmentation, analysis.source.image
+    measured = measure(
+        found.labels,
+        image.pixels if options.measurements else None,
+        pixel_size_um=image.pixel_size_um,
+        solidity=options.measurements,
+    )
+    columns: dict[str, list[Any]] = {
+        "id": list(range(1, len(measured) + 1)),
+        "class": [found.class_names[index] for index in found.class_ids.tolist()],
+        "score": [None] * len(measured) if found.scores is None else _rounded(found.scores),
+        "bbox": _records(("y", "x", "height", "width"), measured.bbox_px.tolist()),
+        "centroid": _records(("y", "x"), _rounded(measured.centroid_px)),
+        "area_px": measured.area_px.tolist(),
+    }
+    if measured.area_um2 is not None:
+        columns["area_um2"] = _rounded(measured.area_um2)
+    if options.measurements:
+        columns |= _shape_columns(measured)
+    if options.rle == "kaggle":
+        columns["rle"] = encode_kaggle(found.labels)
+    elif options.rle == "coco":
+        size = list(found.labels.shape)
+        columns["rle"] = [{"size": size, "counts": counts} for counts in encode_coco(found.labels)]
+    if options.polygons:
+        columns["polygon"] = trace_polygons(found.labels, measured.bbox_px)
+    return _records(tuple(columns), zip(*columns.values(), strict=True))
+
+
+def _shape_columns(measured: Measurements) -> dict[str, list[Any]]:
+    named = {
+        "equivalent_diameter_px": measured.equivalent_diameter_px,
+        "equivalent_diameter_um": measured.equivalent_diameter_um,
+        "eccentricity": measured.eccentricity,
+        "solidity": measured.solidity,
+        "mean_intensity": measured.mean_intensity,
+    }
+    return {name: _rounded(column) for name, column in named.items() if column is not None}
+
+
+def _records(names: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _rounded(values: npt.NDArray[np.floating]) -> list[Any]:
+    rounded: list[Any] = np.round(values, DECIMALS).tolist()
+    return rounded
+
+
+def _square_um(area_px: int, pixel_size_um: float | None) -> float | None:
+    return None if pixel_size_um is None else round(area_px * pixel_size_um**2, DECIMALS)

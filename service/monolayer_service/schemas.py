@@ -1,0 +1,206 @@
+"""The shapes of the answers, for OpenAPI and for whoever writes a client.
+
+They describe; they do not check at run time: an answer may hold thousands of run lengths and is written to bytes
+directly (``forms``). A contract test holds the two together.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from monolayer_core.model_card import ModelCard
+
+
+class Schema(BaseModel):
+    """Base of all answers: nothing may come that is not described."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ImageInfo(Schema):
+    """The image as it was read."""
+
+    height: int
+    width: int
+    channels: int
+    dtype: str
+    pixel_size_um: float | None
+    sha256: str = Field(description="of the bytes that were sent")
+
+
+class ModelInfo(Schema):
+    """The network that answered."""
+
+    name: str
+    version: str
+    sha256: str = Field(description="of the ONNX file")
+    provider: str = Field(description="execution provider of ONNX Runtime that the network really ran on")
+
+
+class FallbackInfo(Schema):
+    """Why K-means answered instead of the network."""
+
+    reason: str
+    ignored_options: list[str] = Field(description="options of the request that act on networks only")
+
+
+class Confluency(Schema):
+    """How much of the image is covered."""
+
+    percent: float = Field(ge=0, le=100)
+    of: Literal["cell", "nucleus", "object"]
+    area_px: int
+    area_um2: float | None
+
+
+class KMeansInfo(Schema):
+    """How the clusters turned out, in ascending order of their centres."""
+
+    k: int
+    centres: list[list[float]] = Field(description="one value a channel, in the units of the image")
+    shares: list[float] = Field(description="share of the pixels in each cluster, 0 to 1")
+    foreground: str = Field(description="what was taken for foreground: bright, dark or texture")
+
+
+class Quality(Schema):
+    """Numbers about the image, and what stands out."""
+
+    focus: float = Field(description="0 to 1; low where edges are blurred")
+    saturated_fraction: float = Field(description="share of values at the end of the range")
+    contrast: float = Field(description="0 to 1, between the 0.5th and the 99.5th percentile")
+    structure: float = Field(description="0 to 1: how much of what varies is more than noise")
+    unevenness: float = Field(description="0 to 1: fall-off of the illumination over the image")
+    flags: list[Literal["blank", "out_of_focus", "saturated", "low_contrast", "uneven_illumination"]]
+
+
+class BoundingBox(Schema):
+    """First row and column, and how many, in pixels."""
+
+    y: int
+    x: int
+    height: int
+    width: int
+
+
+class Point(Schema):
+    """A place in image coordinates, in pixels; the centre of the first pixel is (0, 0)."""
+
+    y: float
+    x: float
+
+
+class CocoRle(Schema):
+    """Run lengths as pycocotools writes them."""
+
+    size: tuple[int, int] = Field(description="height, width")
+    counts: str
+
+
+class Instance(Schema):
+    """One object."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    id: int = Field(description="label, from 1")
+    class_: str = Field(alias="class")
+    score: float | None = Field(description="mean foreground probability inside the object; null under K-means")
+    bbox: BoundingBox
+    centroid: Point
+    area_px: int
+    area_um2: float | None = None
+    equivalent_diameter_px: float | None = None
+    equivalent_diameter_um: float | None = None
+    eccentricity: float | None = None
+    solidity: float | None = None
+    mean_intensity: float | list[float] | None = None
+    rle: str | CocoRle | None = None
+    polygon: list[tuple[int, int]] | None = Field(None, description="vertices y, x")
+
+
+class RleInfo(Schema):
+    """How to read the run lengths."""
+
+    format: Literal["kaggle", "coco"]
+    order: Literal["F"] = Field(description="column-major: top to bottom, then left to right")
+
+
+class ConfluencyAnswer(Schema):
+    """Answer of `/v1/confluency`."""
+
+    image_id: str
+    image: ImageInfo
+    method: Literal["unet", "kmeans"]
+    model: ModelInfo | None
+    fallback: FallbackInfo | None
+    confluency: Confluency
+    count: int
+    counts: dict[str, int] = Field(description="objects by class")
+    quality: Quality
+    kmeans: KMeansInfo | None = None
+    echo: dict[str, str] | None = None
+
+
+class SegmentAnswer(ConfluencyAnswer):
+    """Answer of `/v1/segment`."""
+
+    instances: list[Instance]
+    rle: RleInfo | None
+
+
+class BundleInfo(Schema):
+    """One bundle of the folder."""
+
+    name: str
+    state: Literal["ready", "degraded", "broken"]
+    problem: str | None
+    provider: str | None = Field(description="execution provider really in use")
+    sha256: str | None = Field(description="of the ONNX file")
+    tile_sides: list[int] = Field(description="tile sides that are used, in pixels")
+    warm_tile_sides: list[int]
+    default_of: list[str] = Field(description="calls it answers when none is named")
+    card: ModelCard | None
+
+
+class BundleList(Schema):
+    """All bundles of the folder."""
+
+    models: list[BundleInfo]
+
+
+class Health(Schema):
+    """Answer of a probe."""
+
+    status: Literal["alive", "ready"]
+    models: list[str] = Field(default_factory=list, description="bundles that are loaded and verified")
+
+
+class Version(Schema):
+    """Versions of what is running."""
+
+    service: str
+    core: str
+    python: str
+    libraries: dict[str, str]
+
+
+class Failure(Schema):
+    """One image of a submission that could not be used."""
+
+    image_id: str
+    code: str
+    message: str
+
+
+class ErrorInfo(Schema):
+    """What went wrong."""
+
+    code: str
+    message: str
+    request_id: str
+    failures: list[Failure] | None = None
+
+
+class ErrorAnswer(Schema):
+    """The one body of all errors."""
+
+    error: ErrorInfo

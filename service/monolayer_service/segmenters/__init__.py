@@ -1,0 +1,1 @@
+"""Who finds the objects: a network in ONNX Runtime, or K-means."""

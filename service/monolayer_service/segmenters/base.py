@@ -1,0 +1,57 @@
+"""What every segmenter promises, whatever finds the objects."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from monolayer_core.arrays import Pixels
+from monolayer_core.pipeline import Segmentation, SegmentOptions
+from monolayer_service.options import Options
+from monolayer_service.telemetry.timings import Timings
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """The network that answered, and on which execution provider it really ran."""
+
+    name: str
+    version: str
+    sha256: str
+    provider: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """One request's side of the computation: where its time goes, and whether it is still wanted.
+
+    `check` raises when the deadline has passed; it is asked wherever the computation may be left.
+    """
+
+    timings: Timings
+    check: Callable[[], None]
+
+
+class Segmenter(Protocol):
+    """Finds objects in decoded pixels."""
+
+    def segment(self, pixels: Pixels, options: Options, work: Work) -> tuple[Segmentation, ModelUse | None]:
+        """Find the objects and say which network did (None: no network).
+
+        Raises
+        ------
+        PredictionError
+            The network failed on every way that was left.
+        """
+        ...
+
+
+def segment_options(options: Options) -> SegmentOptions:
+    """Translate the request's options into core's."""
+    return SegmentOptions(
+        threshold=options.threshold,
+        min_area_px=options.min_area_px,
+        exclude_border=options.exclude_border,
+        clahe=options.clahe,
+        flat_field=options.flat_field,
+        tta=options.tta,
+    )

@@ -1,0 +1,122 @@
+"""Sessions of ONNX Runtime: where providers and threads are decided, and the only module that calls the runtime.
+
+A session is made for one tile size: fixing the symbolic height and width lets the runtime fold the size arithmetic out
+of the graph. Sizes that were not warmed at start get their session when they are first needed.
+"""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime as ort
+import structlog
+
+from monolayer_core.arrays import TileBatch
+from monolayer_core.errors import BundleError, PredictionError
+from monolayer_core.model_card import ModelCard
+
+log = structlog.get_logger(__name__)
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+INPUT_NAME = "image"
+OUTPUT_NAME = "probabilities"
+
+_ONLY_ERRORS = 3
+
+
+@dataclass(frozen=True)
+class TileSize:
+    """Height and width in pixels that a session is made for."""
+
+    height: int
+    width: int
+
+
+class Network:
+    """One network file, and its sessions by provider and tile size."""
+
+    def __init__(self, path: Path, card: ModelCard, *, prefer_cuda: bool, threads: int) -> None:
+        self.card = card
+        self.sha256 = card.files[path.name]
+        self.provider = CUDA if prefer_cuda and CUDA in ort.get_available_providers() else CPU
+        self._path = path
+        self._threads = threads
+        self._sessions: dict[tuple[str, TileSize], ort.InferenceSession] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def warm_sizes(self) -> list[TileSize]:
+        """Tile sizes that have a session on the provider in use."""
+        return sorted((size for provider, size in self._sessions if provider == self.provider), key=lambda s: s.height)
+
+    def open(self, size: TileSize, provider: str | None = None) -> ort.InferenceSession:
+        """Give the session for a tile size, made on first use.
+
+        ONNX Runtime falls back from CUDA to the CPU without an exception; what it really chose is read afterwards, and
+        `provider` follows.
+
+        Raises
+        ------
+        BundleError
+            The runtime cannot load the file.
+        """
+        wanted = provider or self.provider
+        if (session := self._sessions.get((wanted, size))) is not None:
+            return session
+        with self._lock:  # of the requests that need a new size at once, one makes its session
+            if (session := self._sessions.get((wanted, size))) is None:
+                session = self._create(size, wanted)
+                actual = session.get_providers()[0]
+                if actual != wanted:
+                    log.warning("provider not usable", model=self.card.name, wanted=wanted, actual=actual)
+                    self.provider = actual
+                self._sessions[actual, size] = session
+            return session
+
+    def run(self, tiles: TileBatch, provider: str | None = None) -> TileBatch:
+        """Predict one batch of tiles.
+
+        Parameters
+        ----------
+        tiles
+            ``(n, y, x, channel)`` uint8.
+
+        Returns
+        -------
+        ``(n, y, x, output)`` uint8 probabilities.
+
+        Raises
+        ------
+        PredictionError
+            The runtime failed, or gave something else than the card promises.
+        """
+        size = TileSize(*tiles.shape[1:3])
+        options = ort.RunOptions()
+        options.log_severity_level = _ONLY_ERRORS
+        # The memory of a run is given back: an idle service must not hold what its largest image once took.
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        try:
+            session = self.open(size, provider)
+            answer: TileBatch = session.run([OUTPUT_NAME], {INPUT_NAME: tiles}, options)[0]
+        except Exception as error:
+            raise PredictionError(f"the network {self.card.name} failed: {error}") from error
+        expected = (*tiles.shape[:3], len(self.card.outputs))
+        if answer.shape != expected or answer.dtype != tiles.dtype:
+            raise PredictionError(
+                f"the network {self.card.name} gave {answer.dtype} {answer.shape}, not uint8 {expected}"
+            )
+        return answer
+
+    def _create(self, size: TileSize, provider: str) -> ort.InferenceSession:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ONLY_ERRORS
+        options.add_free_dimension_override_by_name("height", size.height)
+        options.add_free_dimension_override_by_name("width", size.width)
+        providers = [provider] if provider == CPU else [provider, CPU]
+        try:
+            return ort.InferenceSession(self._path, options, providers=providers)
+        except Exception as error:
+            raise BundleError(f"{self._path.name} cannot be loaded: {error}") from error

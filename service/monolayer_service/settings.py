@@ -1,0 +1,109 @@
+"""Settings of the service: the only module that reads the environment.
+
+Every field is an environment variable with the prefix ``MONOLAYER_`` and carries one sentence; the table in the README
+is made from them (``python -m monolayer_service.reference settings``).
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "MONOLAYER_"
+SHIPPED_BUNDLES = Path(__file__).parent / "bundles"
+
+Count = Annotated[int, Field(ge=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+BundleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Everything an operator can decide. The defaults suit one machine with 8 GB of memory or more."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    root_path: str = Field("", description="Path prefix that a proxy in front strips.")
+
+    models: Path = Field(SHIPPED_BUNDLES, description="Folder of model bundles, one folder each.")
+    segment_model: BundleName = Field(
+        "nuclei", description="Bundle that answers `/v1/segment` when the caller names none."
+    )
+    confluency_model: BundleName = Field(
+        "cells", description="Bundle that answers `/v1/confluency` when the caller names none."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="Where networks run: `auto` takes CUDA where it works, `cuda` reports not ready where it does not.",
+    )
+    batch_size: Count = Field(0, description="Tiles per run of the network; 0 means 1 on a CPU and 8 on a GPU.")
+    max_tile_side: PositiveInt = Field(
+        1024,
+        description="Largest tile side that is used of those a card allows, in pixels; larger ones need more memory.",
+    )
+    idle_memory_mib: Count = Field(
+        600, description="Tile sides are warmed at start only while the process stays below this much memory, in MiB."
+    )
+    threads: Count = Field(0, description="Threads for one network run; 0 means every core the process may use.")
+
+    running_requests: Count = Field(0, description="Requests computed at once; 0 means one per core, at least two.")
+    waiting_requests: Count = Field(64, description="Requests that may wait for their turn; more are refused with 429.")
+    running_megapixels: PositiveInt = Field(
+        512, description="Megapixels of large images (above 17 megapixels each) computed at once."
+    )
+    waiting_megapixels: PositiveInt = Field(
+        1024, description="Megapixels that may wait for their turn; more are refused with 429."
+    )
+    held_mib: PositiveInt = Field(
+        3072, description="Memory for the bodies of all requests together, in MiB; more is refused with 429."
+    )
+    max_image_megapixels: PositiveInt = Field(512, description="Largest image that is accepted, in megapixels.")
+    max_body_mib: PositiveInt = Field(1024, description="Largest request body that is accepted, in MiB.")
+    max_submission_images: PositiveInt = Field(256, description="Most images in one call of `/v1/submission`.")
+    upload_seconds: Seconds = Field(300.0, gt=0, description="Time a caller has for sending the body, in seconds.")
+    deadline_seconds: Seconds = Field(
+        30.0, gt=0, description="Time a request may wait and compute, in seconds, before it is given up with 503."
+    )
+    deadline_seconds_per_megapixel: Seconds = Field(
+        2.0, description="Time added to the deadline for each megapixel of the image, in seconds."
+    )
+
+    drain_seconds: Seconds = Field(
+        0.0,
+        description="Time between the signal to stop, when readiness falls, and the closing of the port, in seconds.",
+    )
+    shutdown_seconds: PositiveInt = Field(
+        60, description="Time that requests in flight have to finish after the port is closed, in seconds."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged."
+    )
+    log_format: Literal["json", "console"] = Field("json", description="Form of the log lines.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if min(self.running_megapixels, self.waiting_megapixels) < self.max_image_megapixels:
+            raise ValueError(
+                "running_megapixels and waiting_megapixels must each hold one image of max_image_megapixels"
+            )
+        if self.held_mib < self.max_body_mib:
+            raise ValueError("held_mib must hold one body of max_body_mib")
+        return self
+
+    @property
+    def max_image_pixels(self) -> int:
+        """Largest image that is accepted, in pixels."""
+        return self.max_image_megapixels * 1_000_000
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Largest request body that is accepted, in bytes."""
+        return self.max_body_mib * 2**20
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory for the bodies of all requests together, in bytes."""
+        return self.held_mib * 2**20

@@ -1,0 +1,120 @@
+"""Several images in one call: every header is checked before anything is computed, and every failure is listed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from monolayer_core.errors import ImageError, ImageTooLargeError, MonolayerError
+from monolayer_core.image_io import ImageLimits
+from monolayer_core.rle import encode_kaggle
+from monolayer_service.analysis import Analyst, check_header, decode
+from monolayer_service.errors import RejectedImagesError
+from monolayer_service.options import Options
+from monolayer_service.segmenters.base import Work
+from monolayer_service.uploads import UploadedFile
+
+
+class ImageIdError(MonolayerError):
+    """An image has no name to go by, or shares it with another one."""
+
+    code = "image_id_not_unique"
+
+
+@dataclass
+class ImageSet:
+    """The images of one submission that can be used so far, and what is wrong with the others."""
+
+    files: dict[str, UploadedFile] = field(default_factory=dict)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    megapixels: float = 0.0
+
+    def reject(self, image_id: str, error: MonolayerError) -> None:
+        """Note why an image cannot be used."""
+        self.failures.append({"image_id": image_id, "code": error.code, "message": str(error)})
+
+    def refuse_failures(self) -> None:
+        """Refuse the whole set if any image of it failed.
+
+        Raises
+        ------
+        RejectedImagesError
+            Lists every image that failed.
+        """
+        if self.failures:
+            names = ", ".join(failure["image_id"] for failure in self.failures)
+            raise RejectedImagesError(f"{len(self.failures)} of the images cannot be used: {names}", self.failures)
+
+
+@dataclass(frozen=True)
+class SubmissionTable:
+    """Kaggle rows by image, the images left out, and why K-means answered where it did."""
+
+    rows: dict[str, list[str]]
+    skipped: list[str]
+    fallbacks: Counter[str]
+
+
+def check_headers(files: Sequence[UploadedFile], options: Options, limits: ImageLimits) -> ImageSet:
+    """Read the header of every image, and note which cannot be used.
+
+    Raises
+    ------
+    ImageTooLargeError
+        The images together have more pixels than one image may have.
+    """
+    images = ImageSet()
+    names = Counter(file.stem for file in files)
+    for file in files:
+        image_id = file.stem or ""
+        try:
+            refuse_ambiguous_name(image_id, names)
+            pixels = check_header(file, options, limits)
+        except (ImageError, ImageIdError) as error:
+            images.reject(image_id, error)
+            continue
+        images.files[image_id] = file
+        images.megapixels += pixels / 1e6
+    if images.megapixels * 1e6 > limits.max_pixels:
+        raise ImageTooLargeError(
+            f"{images.megapixels:.0f} megapixels altogether are more than are accepted in one call; send fewer images"
+        )
+    return images
+
+
+def analyse_submission(
+    images: ImageSet, options: Options, model: str, analyst: Analyst, *, limits: ImageLimits, work: Work
+) -> SubmissionTable:
+    """Find the objects of one image after the other; only one is decoded at a time.
+
+    Raises
+    ------
+    RejectedImagesError
+        An image failed, and ``on_error`` does not say to skip it. Nothing is computed once one has failed, but the
+        remaining ones are decoded, so that the list is complete.
+    """
+    rows: dict[str, list[str]] = {}
+    fallbacks: Counter[str] = Counter()
+    for image_id, file in images.files.items():
+        work.check()
+        try:
+            with work.timings.measure("decode"):
+                source = decode(file, image_id, options, limits)
+        except ImageError as error:
+            images.reject(image_id, error)
+            continue
+        if images.failures and options.on_error == "fail":
+            continue
+        analysis = analyst.analyse(source, options, model, work)
+        if analysis.fallback is not None:
+            fallbacks[analysis.fallback.reason] += 1
+        with work.timings.measure("encode"):
+            rows[image_id] = encode_kaggle(analysis.segmentation.labels)
+    if options.on_error == "fail":
+        images.refuse_failures()
+    return SubmissionTable(rows, [failure["image_id"] for failure in images.failures], fallbacks)
+
+
+def refuse_ambiguous_name(image_id: str, names: Counter[str | None]) -> None:
+    """Refuse an image that could not be told from others in the table; raises `ImageIdError`."""
+    if not image_id or names[image_id] > 1:
+        raise ImageIdError("every image needs a file name of its own: its stem is the ImageId")

@@ -1,0 +1,1 @@
+"""Logs, metrics and timings: what the service says about itself."""

@@ -1,0 +1,64 @@
+"""Structured logs: one JSON object a line, with the request's id wherever a request is served."""
+
+import logging
+import logging.config
+
+import structlog
+from asgi_correlation_id import correlation_id
+from structlog.typing import EventDict, WrappedLogger
+
+from monolayer_service.settings import Settings
+
+
+def add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Put the id of the request that is being served into the event."""
+    if (request_id := correlation_id.get()) is not None:
+        event["request_id"] = request_id
+    return event
+
+
+def drop_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Drop the second copy of a message that uvicorn adds for colour terminals."""
+    event.pop("color_message", None)
+    return event
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send the service's logs and those of the standard library (uvicorn's) to standard error in one form.
+
+    Called by the program's entry point only: a library or a test that imports the service keeps its own logging.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_request_id,
+    ]
+    final: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if settings.log_format == "json":
+        final += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    else:
+        final.append(structlog.dev.ConsoleRenderer())
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "structured": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "processors": final,
+                    "foreign_pre_chain": [structlog.stdlib.ExtraAdder(), drop_colours, *shared],
+                }
+            },
+            "handlers": {"standard_error": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "root": {"handlers": ["standard_error"], "level": settings.log_level.upper()},
+            # One access line a request is written by the service itself, with its id and its timings.
+            "loggers": {"uvicorn.access": {"level": "WARNING"}},
+        }
+    )
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )

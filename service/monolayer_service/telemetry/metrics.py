@@ -1,0 +1,70 @@
+"""Prometheus metrics of one application; every name ends in its unit.
+
+They live in a registry of their own, so that two applications can stand in one process (as in tests).
+"""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+_MEGAPIXELS = (0.01, 0.07, 0.3, 1.1, 4.2, 17, 68, 270, 512)
+
+
+class Metrics:
+    """The numbers an operator watches: traffic, time, load, refusals and faults."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.request_duration = Histogram(
+            "monolayer_request_duration_seconds",
+            "Time from the first byte of a request to the last of its answer.",
+            ["route", "status"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.stage_duration = Histogram(
+            "monolayer_stage_duration_seconds",
+            "Time in each stage: queue, decode, inference, postprocess, encode.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.image_size = Histogram(
+            "monolayer_image_size_megapixels",
+            "Size of the images that were analysed.",
+            ["method"],
+            buckets=_MEGAPIXELS,
+            registry=self.registry,
+        )
+        self.objects = Counter("monolayer_objects_total", "Objects found.", ["method"], registry=self.registry)
+        self.faults = Counter(
+            "monolayer_faults_total",
+            "Times a network could not answer as asked, by what was done next: half_batch, cpu, kmeans or refused.",
+            ["next"],
+            registry=self.registry,
+        )
+        self.refusals = Counter(
+            "monolayer_refusals_total", "Requests refused or given up by admission.", ["reason"], registry=self.registry
+        )
+        self.running = Gauge("monolayer_running_requests", "Requests being computed.", registry=self.registry)
+        self.waiting = Gauge("monolayer_waiting_requests", "Requests waiting for their turn.", registry=self.registry)
+        self.running_size = Gauge("monolayer_running_megapixels", "Megapixels being computed.", registry=self.registry)
+        self.waiting_size = Gauge(
+            "monolayer_waiting_megapixels", "Megapixels waiting for their turn.", registry=self.registry
+        )
+        self.held = Gauge("monolayer_held_bytes", "Request bodies held in memory.", registry=self.registry)
+
+    def render(self) -> bytes:
+        """Write all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,175 @@
+"""How the bytes of an image come in: as a multipart field, as a raw body, or as base64 in JSON.
+
+Bodies are counted while they arrive and kept in memory, never on disk. Nothing is decoded here.
+"""
+
+import asyncio
+import binascii
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import TypeVar
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from monolayer_core.errors import EmptyImageError, ImageTooLargeError
+from monolayer_service.admission import Ticket
+from monolayer_service.errors import BadBodyError, MediaTypeError, UnknownOptionError, UploadTimeoutError
+from monolayer_service.multipart import read_parts
+
+T = TypeVar("T")
+
+MULTIPART = "multipart/form-data"
+JSON = "application/json"
+RAW_MEDIA_TYPES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "application/x-npy")
+IMAGE_FIELD = "image"
+IMAGES_FIELD = "images"
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """Largest body in bytes, most files in it, and the time it may take to arrive."""
+
+    max_bytes: int
+    max_files: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """The bytes of one image as they were sent, with the name they were sent under."""
+
+    data: bytes
+    name: str | None = None
+
+    @property
+    def stem(self) -> str | None:
+        """The file's name without folders, in either system's spelling, and without the last suffix."""
+        if not self.name:
+            return None
+        return PurePosixPath(PureWindowsPath(self.name).name).stem or None
+
+
+async def read_image(request: Request, ticket: Ticket, limits: BodyLimits) -> UploadedFile:
+    """Read the one image of a request, in whatever form it comes.
+
+    Raises
+    ------
+    ImageTooLargeError
+        The body is larger than `limits` admit; known from its announced length where there is one.
+    MediaTypeError
+        The body's media type or content encoding is not read.
+    BadBodyError
+        The multipart, JSON or base64 is broken or holds not exactly one image.
+    EmptyImageError
+        There is an image of no bytes.
+    UploadTimeoutError
+        The body did not arrive in time.
+    """
+    media_type = _media_type(request)
+    if media_type == MULTIPART:
+        return (await _read_multipart(request, ticket, limits, IMAGE_FIELD))[0]
+    if media_type != JSON and media_type not in RAW_MEDIA_TYPES:
+        accepted = ", ".join((MULTIPART, JSON, *RAW_MEDIA_TYPES))
+        raise MediaTypeError(
+            f"the media type {media_type or 'of the body (none was given)'} is not read; send {accepted}"
+        )
+    body = await _in_time(_read_raw(request, ticket, limits), limits)
+    file = UploadedFile(body if media_type != JSON else await run_in_threadpool(decode_json_image, body))
+    return _not_empty(file)
+
+
+async def read_images(request: Request, ticket: Ticket, limits: BodyLimits) -> list[UploadedFile]:
+    """Read the images of a submission, sent as multipart fields ``images``; raises as `read_image`."""
+    media_type = _media_type(request)
+    if media_type != MULTIPART:
+        raise MediaTypeError(
+            f"send the images as fields `{IMAGES_FIELD}` of {MULTIPART}, not as {media_type or 'nothing'}"
+        )
+    return await _read_multipart(request, ticket, limits, IMAGES_FIELD)
+
+
+def decode_json_image(body: bytes) -> bytes:
+    """Take the bytes out of ``{"image": "<base64>"}``; line breaks in the base64 are allowed.
+
+    Raises
+    ------
+    BadBodyError
+        It is no JSON, no such object, or no base64.
+    UnknownOptionError
+        The object holds something besides the image.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadBodyError(f"the body is not JSON: {error}") from None
+    if not isinstance(document, dict) or not isinstance(document.get(IMAGE_FIELD), str):
+        raise BadBodyError('the JSON body must be {"image": "<the file in base64>"}')
+    if others := sorted(set(document) - {IMAGE_FIELD}):
+        raise UnknownOptionError(f"{others[0]!r} in the JSON body is not known: options are query parameters")
+    try:
+        return binascii.a2b_base64("".join(document[IMAGE_FIELD].split()).encode("ascii"), strict_mode=True)
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise BadBodyError(f"the image is not base64: {error}") from None
+
+
+def _media_type(request: Request) -> str:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise MediaTypeError(f"bodies with Content-Encoding {encoding} are not read; send the file as it is")
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _counted_stream(request: Request, ticket: Ticket, limits: BodyLimits) -> AsyncIterator[bytes]:
+    """Give the body's chunks; its length is checked before the first one where it is announced, and counted anyway."""
+    announced = int(request.headers.get("content-length", 0))
+    _refuse_large_body(announced, limits)
+    ticket.hold(announced)
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        _refuse_large_body(received, limits)
+        if received > ticket.held_bytes:
+            ticket.hold(received - ticket.held_bytes)
+        yield chunk
+
+
+def _refuse_large_body(size: int, limits: BodyLimits) -> None:
+    if size > limits.max_bytes:
+        raise ImageTooLargeError(f"the body is larger than {limits.max_bytes} bytes, the most that is accepted")
+
+
+async def _read_raw(request: Request, ticket: Ticket, limits: BodyLimits) -> bytes:
+    return b"".join([chunk async for chunk in _counted_stream(request, ticket, limits)])
+
+
+async def _read_multipart(request: Request, ticket: Ticket, limits: BodyLimits, field: str) -> list[UploadedFile]:
+    content_type = request.headers["content-type"]
+    chunks = _counted_stream(request, ticket, limits)
+    parts = await _in_time(read_parts(content_type, chunks, max_files=limits.max_files), limits)
+    for part in parts:
+        if part.name != field:
+            raise UnknownOptionError(
+                f"form field {part.name[:64]!r} is not known: send {field!r}; options are query parameters"
+            )
+        if part.file_name is None:
+            raise BadBodyError(f"form field {field!r} must be a file: give it a file name")
+    if not parts:
+        raise BadBodyError(f"there is no form field {field!r} in the body")
+    return [_not_empty(UploadedFile(bytes(part.data), part.file_name)) for part in parts]
+
+
+async def _in_time(reading: Awaitable[T], limits: BodyLimits) -> T:
+    try:
+        async with asyncio.timeout(limits.seconds):
+            return await reading
+    except TimeoutError:
+        raise UploadTimeoutError(f"the body did not arrive within {limits.seconds:g} s") from None
+
+
+def _not_empty(file: UploadedFile) -> UploadedFile:
+    if not file.data:
+        raise EmptyImageError("the image has no bytes")
+    return file

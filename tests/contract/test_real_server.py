@@ -1,0 +1,177 @@
+"""Promises that only a real server on a real (loopback) port can keep: parsing, upgrades, signals."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from monolayer_core.image_io import encode_png
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
+
+MEBIBYTE = 2**20
+START = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
+
+
+class RunningServer:
+    """The command in a process of its own; its log lines are collected."""
+
+    def __init__(self, models, **settings):
+        environment = {f"MONOLAYER_{name.upper()}": str(value) for name, value in settings.items()}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "monolayer_service", "--port", "0"],
+            env={**os.environ, "MONOLAYER_MODELS": str(models), **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines = []
+        self.port = self._wait_for_port()
+        self._reader = threading.Thread(target=self._read_on, daemon=True)
+        self._reader.start()
+
+    def _wait_for_port(self):
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if found := START.search(line):
+                return int(found[1])
+        raise AssertionError("".join(self.lines))
+
+    def _read_on(self):
+        self.lines.extend(self.process.stderr)
+
+    def connect(self):
+        return contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60))
+
+    def post(self, body, headers=None, path="/v1/segment"):
+        with self.connect() as connection:
+            connection.request("POST", path, body, {"Content-Type": "image/png", **(headers or {})})
+            answer = connection.getresponse()
+            return answer, answer.read()
+
+    def raw(self, text, end=b"\r\n\r\n"):
+        """Send bytes as they are and read until `end`."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+            connection.sendall(text)
+            received = b""
+            while end not in received and (chunk := connection.recv(65536)):
+                received += chunk
+            return received
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self._reader.join(60)
+        self.process.stderr.close()
+        return code
+
+    def events(self):
+        return [json.loads(line) for line in self.lines]
+
+
+@pytest.fixture(scope="module")
+def server(toy_bundles):
+    server = RunningServer(toy_bundles, max_body_mib=1)
+    yield server
+    assert server.stop() == -signal.SIGTERM  # uvicorn shuts down in order, then passes the signal on
+    assert [event for event in server.events() if event["level"] in ("error", "critical")] == []
+
+
+def test_a_post_that_offers_h2c_keeps_its_body_as_from_javas_http_client(server, blobs_png):
+    upgrade = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAABAAMAAABk"}
+    answer, body = server.post(blobs_png, upgrade)
+    assert answer.status == 200
+    assert json.loads(body)["count"] == 3
+
+
+def test_one_connection_serves_several_requests(server, blobs_png):
+    with server.connect() as connection:
+        for _ in range(3):
+            connection.request("POST", "/v1/segment", blobs_png, {"Content-Type": "image/png"})
+            assert json.loads(connection.getresponse().read())["count"] == 3
+
+
+def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(server):
+    head = (
+        "POST /v1/segment HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
+        f"Content-Length: {100 * MEBIBYTE}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    answer = server.raw(head.encode())
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in answer
+
+
+def test_a_body_that_is_welcome_is_asked_for(server, blobs_png):
+    head = (
+        "POST /v1/segment HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
+        f"Content-Length: {len(blobs_png)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    assert server.raw(head.encode()).startswith(b"HTTP/1.1 100 ")
+
+
+def test_a_caller_that_sends_too_much_all_the_same_can_read_why(server):
+    answer, body = server.post(bytes(3 * MEBIBYTE))
+    assert answer.status == 413
+    assert json.loads(body)["error"]["code"] == "image_too_large"
+
+
+def test_a_caller_that_goes_away_while_sending_leaves_no_error_behind(server, blobs_png):
+    head = "POST /v1/segment HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 5000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(head.encode() + blobs_png[:100])
+    assert server.post(blobs_png)[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"nonsense\r\n\r\n", b"POST /v1/segment HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n"],
+    ids=["no HTTP", "length that is no number"],
+)
+def test_what_is_no_http_is_a_400(server, text):
+    assert server.raw(text).startswith(b"HTTP/1.1 400 ")
+
+
+def test_every_log_line_is_json_and_requests_have_ids(server, blobs_png):
+    answer, _ = server.post(blobs_png, {"X-Request-ID": "find-me"})
+    assert answer.getheader("X-Request-ID") == "find-me"
+    assert answer.getheader("Server") is None
+    events = [event for event in server.events() if event.get("request_id") == "find-me"]
+    assert [event["event"] for event in events] == ["request"]
+
+
+def test_the_server_is_ready_when_it_listens(server):
+    with server.connect() as connection:
+        connection.request("GET", "/readyz")
+        assert connection.getresponse().status == 200
+
+
+def test_a_signal_lets_readiness_fall_and_requests_in_flight_finish(toy_bundles):
+    server = RunningServer(toy_bundles, drain_seconds=2)
+    large = encode_png(np.random.default_rng(0).integers(0, 256, (400, 400), np.uint8))
+    answers = []
+    with server.connect() as probe:
+        probe.request("GET", "/readyz")
+        assert probe.getresponse().read()
+        flight = threading.Thread(target=lambda: answers.append(server.post(large)[0].status))
+        flight.start()
+        server.process.send_signal(signal.SIGTERM)
+        status = 200
+        while status == 200:
+            probe.request("GET", "/readyz")
+            answer = probe.getresponse()
+            status = answer.status
+            answer.read()
+        assert status == 503
+        assert server.post(large)[0].status == 200
+    flight.join(60)
+    assert answers == [200]
+    assert server.stop() == -signal.SIGTERM

@@ -1,0 +1,266 @@
+import asyncio
+import contextlib
+import threading
+
+import pytest
+from asgi_correlation_id import correlation_id
+
+from monolayer_service.admission import SMALL_MEGAPIXELS, Gate, GateLimits
+from monolayer_service.errors import DeadlineError, OverloadedError
+from monolayer_service.telemetry.metrics import Metrics
+
+
+def limits(**changes):
+    values = {
+        "running_requests": 2,
+        "waiting_requests": 3,
+        "running_megapixels": 500,
+        "waiting_megapixels": 500,
+        "held_bytes": 1000,
+        "deadline_seconds": 60,
+        "deadline_seconds_per_megapixel": 0,
+    }
+    return GateLimits(**(values | changes))
+
+
+@pytest.fixture
+def make_gate():
+    with contextlib.ExitStack() as stack:
+
+        def make(**changes):
+            gate = Gate(limits(**changes), Metrics())
+            stack.callback(gate.close)
+            return gate
+
+        yield make
+
+
+class Visitors:
+    """Requests inside a gate, each held until it is sent away."""
+
+    def __init__(self, gate):
+        self.gate = gate
+        self.stack = contextlib.AsyncExitStack()
+        self.started = []
+        self.tasks = {}
+        self.begun = {}
+        self.leave = {}
+
+    async def arrive(self, name, megapixels=1.0):
+        self.begun[name], self.leave[name] = asyncio.Event(), asyncio.Event()
+        self.tasks[name] = asyncio.create_task(self._visit(name, megapixels))
+        await settle()
+
+    async def _visit(self, name, megapixels):
+        async with self.gate.enter() as ticket:
+            await ticket.start(megapixels)
+            self.started.append(name)
+            self.begun[name].set()
+            await self.leave[name].wait()
+
+    async def send_away(self, name):
+        self.leave[name].set()
+        await self.tasks[name]
+        await settle()
+
+    async def send_all_away(self):
+        for event in self.leave.values():
+            event.set()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+
+async def settle():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_as_many_run_as_there_are_slots_and_the_others_follow_in_order(make_gate):
+    visitors = Visitors(make_gate())
+    for name in "abcd":
+        await visitors.arrive(name)
+    assert visitors.started == ["a", "b"]
+    await visitors.send_away("b")
+    assert visitors.started == ["a", "b", "c"]
+    await visitors.send_away("a")
+    assert visitors.started == ["a", "b", "c", "d"]
+    await visitors.send_all_away()
+
+
+async def test_one_more_than_may_run_and_wait_is_refused_before_its_body_is_read(make_gate):
+    gate = make_gate()
+    visitors = Visitors(gate)
+    for name in "abcde":
+        await visitors.arrive(name)
+    with pytest.raises(OverloadedError) as caught:
+        async with gate.enter():
+            pass
+    assert caught.value.retry_after_seconds > 0
+    await visitors.send_away("a")
+    async with gate.enter():
+        pass
+    await visitors.send_all_away()
+
+
+async def test_small_images_pass_a_slide_that_waits_for_another_slide(make_gate):
+    visitors = Visitors(make_gate(running_requests=3))
+    await visitors.arrive("slide 1", 400)
+    await visitors.arrive("slide 2", 400)
+    await visitors.arrive("small 1")
+    await visitors.arrive("small 2", SMALL_MEGAPIXELS)
+    assert visitors.started == ["slide 1", "small 1", "small 2"]
+    await visitors.send_away("slide 1")
+    assert visitors.started[-1] == "slide 2"
+    await visitors.send_all_away()
+
+
+async def test_slides_leave_one_slot_to_small_images(make_gate):
+    visitors = Visitors(make_gate())
+    await visitors.arrive("slide 1", 20)
+    await visitors.arrive("slide 2", 20)
+    await visitors.arrive("small")
+    assert visitors.started == ["slide 1", "small"]
+    await visitors.send_all_away()
+
+
+async def test_a_slide_is_not_starved_by_small_images(make_gate):
+    visitors = Visitors(make_gate())
+    for name in "ab":
+        await visitors.arrive(name)
+    await visitors.arrive("slide", 400)
+    await visitors.arrive("c")
+    await visitors.send_away("a")
+    assert visitors.started == ["a", "b", "slide"]
+    await visitors.send_all_away()
+
+
+async def test_a_single_slot_still_takes_slides(make_gate):
+    visitors = Visitors(make_gate(running_requests=1))
+    await visitors.arrive("slide", 400)
+    assert visitors.started == ["slide"]
+    await visitors.send_all_away()
+
+
+async def test_more_megapixels_than_may_wait_are_refused_but_the_place_is_free_again(make_gate):
+    gate = make_gate(running_requests=1, waiting_megapixels=100)
+    visitors = Visitors(gate)
+    await visitors.arrive("running", 400)
+    await visitors.arrive("waiting", 90)
+    async with gate.enter() as ticket:
+        with pytest.raises(OverloadedError, match="megapixels"):
+            await ticket.start(20)
+    await visitors.send_away("running")
+    assert visitors.started == ["running", "waiting"]
+    await visitors.send_all_away()
+
+
+async def test_an_image_that_can_start_at_once_does_not_count_as_waiting(make_gate):
+    gate = make_gate(waiting_megapixels=10)
+    async with gate.enter() as ticket:
+        await ticket.start(400)
+
+
+async def test_bodies_together_are_bounded(make_gate):
+    gate = make_gate()
+    async with gate.enter() as first, gate.enter() as second:
+        first.hold(600)
+        second.hold(400)
+        with pytest.raises(OverloadedError, match="bytes"):
+            second.hold(1)
+    async with gate.enter() as third:
+        third.hold(1000)
+
+
+async def test_one_body_alone_may_be_larger_than_the_bound_on_all(make_gate):
+    async with make_gate().enter() as ticket:
+        ticket.hold(5000)
+
+
+async def test_a_turn_that_does_not_come_in_time_is_given_up(make_gate):
+    gate = make_gate(running_requests=1, deadline_seconds=0.01)
+    visitors = Visitors(gate)
+    await visitors.arrive("a")
+    async with gate.enter() as ticket:
+        with pytest.raises(DeadlineError):
+            await ticket.start(1)
+    await visitors.send_all_away()
+    async with gate.enter() as ticket:
+        await ticket.start(1)
+
+
+async def test_the_deadline_grows_with_the_image(make_gate):
+    gate = make_gate(deadline_seconds=0, deadline_seconds_per_megapixel=60)
+    async with gate.enter() as ticket:
+        await ticket.start(1)
+        assert await ticket.run(lambda: 5) == 5
+
+
+async def test_work_runs_in_a_thread_with_the_request_id_of_its_caller(make_gate):
+    correlation_id.set("abc")
+    async with make_gate().enter() as ticket:
+        await ticket.start(1)
+        name, request_id = await ticket.run(lambda: (threading.current_thread().name, correlation_id.get()))
+    assert name.startswith("compute")
+    assert request_id == "abc"
+
+
+async def test_an_error_of_the_work_reaches_the_caller(make_gate):
+    async with make_gate().enter() as ticket:
+        await ticket.start(1)
+        with pytest.raises(ZeroDivisionError):
+            await ticket.run(lambda: 1 / 0)
+
+
+async def test_late_work_is_answered_at_once_but_keeps_its_slot_until_it_stops(make_gate):
+    gate = make_gate(running_requests=1, deadline_seconds=0.01)
+    go_on, stopped = threading.Event(), threading.Event()
+
+    def work(ticket):
+        go_on.wait(10)
+        try:
+            ticket.check()
+        finally:
+            stopped.set()
+
+    async with gate.enter() as late:
+        await late.start(1)
+        with pytest.raises(DeadlineError):
+            await late.run(work, late)
+    gate.limits = limits(running_requests=1)
+    visitors = Visitors(gate)
+    await visitors.arrive("next")
+    assert visitors.started == []
+    go_on.set()
+    await visitors.begun["next"].wait()
+    assert stopped.is_set()
+    await visitors.send_all_away()
+
+
+async def test_retry_after_follows_the_pace_of_what_was_finished(make_gate):
+    gate = make_gate(running_requests=1, waiting_requests=0)
+    for seconds in [8.0] * 40:
+        async with gate.enter() as ticket:
+            await ticket.start(2)
+            ticket.started_at -= seconds
+    async with gate.enter() as ticket:
+        await ticket.start(2)
+        with pytest.raises(OverloadedError) as caught:
+            async with gate.enter():
+                pass
+    assert caught.value.retry_after_seconds == pytest.approx(8, rel=0.01)
+
+
+async def test_the_load_is_shown_as_metrics(make_gate):
+    gate = make_gate(running_requests=1)
+    visitors = Visitors(gate)
+    await visitors.arrive("a", 3)
+    await visitors.arrive("b", 4)
+    text = gate._metrics.render().decode()
+    for line in (
+        "monolayer_running_requests 1.0",
+        "monolayer_waiting_requests 1.0",
+        "monolayer_running_megapixels 3.0",
+        "monolayer_waiting_megapixels 4.0",
+    ):
+        assert line in text
+    await visitors.send_all_away()
+    assert "monolayer_running_requests 0.0" in gate._metrics.render().decode()

@@ -1,0 +1,167 @@
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from monolayer_core.errors import BundleError, PredictionError
+from monolayer_core.model_card import read_card, sha256_of_file, write_card
+from monolayer_service.segmenters import session as sessions
+from monolayer_service.segmenters.bundle import open_bundle
+from monolayer_service.segmenters.session import CPU, CUDA, TileSize
+
+
+def open_on_cpu(folder):
+    return open_bundle(folder, prefer_cuda=False, threads=1)
+
+
+def rewrite_card(folder, **changes):
+    card = read_card(folder)
+    files = {name: sha256_of_file(folder / name) for name in card.files}
+    write_card(card.model_copy(update={"files": files} | changes), folder)
+
+
+def edit_model(folder, edit):
+    model = onnx.load(folder / "model.onnx")
+    edit(model.graph)
+    onnx.save(model, folder / "model.onnx")
+    rewrite_card(folder)
+
+
+@pytest.fixture
+def bundle(toy_bundle, tmp_path):
+    return toy_bundle(tmp_path)
+
+
+def test_a_good_bundle_opens_and_predicts_any_allowed_side(bundle):
+    network = open_on_cpu(bundle)
+    assert network.provider == CPU
+    assert network.sha256 == sha256_of_file(bundle / "model.onnx")
+    for side in (64, 128):
+        tiles = np.full((2, side, side, 1), 255, np.uint8)
+        answer = network.run(tiles)
+        assert answer.shape == (2, side, side, 3)
+        assert answer[0, side // 2, side // 2].tolist() == [255, 0, 255]
+    assert TileSize(64, 64) in network.warm_sizes
+
+
+def test_a_session_is_made_once_for_a_size(bundle):
+    network = open_on_cpu(bundle)
+    assert network.open(TileSize(64, 64)) is network.open(TileSize(64, 64))
+    assert network.open(TileSize(64, 64)) is not network.open(TileSize(128, 128))
+
+
+def test_the_graph_of_a_session_has_its_size_fixed(bundle):
+    session = open_on_cpu(bundle).open(TileSize(64, 128))
+    assert session.get_inputs()[0].shape == ["n", 64, 128, 1]
+
+
+def test_threads_are_as_many_as_asked_for(bundle):
+    network = open_bundle(bundle, prefer_cuda=False, threads=3)
+    assert network.open(TileSize(64, 64)).get_session_options().intra_op_num_threads == 3
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "test_input.npy", "test_output.npy"])
+def test_a_missing_file_is_named(bundle, name):
+    (bundle / name).unlink()
+    with pytest.raises(BundleError, match=f"{name} is missing"):
+        open_on_cpu(bundle)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "test_input.npy", "test_output.npy"])
+def test_a_damaged_file_is_named(bundle, name):
+    data = bytearray((bundle / name).read_bytes())
+    data[-1] ^= 1
+    (bundle / name).write_bytes(data)
+    with pytest.raises(BundleError, match=f"{name} is damaged"):
+        open_on_cpu(bundle)
+
+
+def test_a_card_that_lists_no_digest_is_refused(bundle):
+    write_card(read_card(bundle).model_copy(update={"files": {}}), bundle)
+    with pytest.raises(BundleError, match=r"no digest of model\.onnx, test_input\.npy, test_output\.npy"):
+        open_on_cpu(bundle)
+
+
+def test_a_card_that_is_no_card_is_refused(bundle):
+    (bundle / "model_card.json").write_text(json.dumps({"name": "nuclei"}))
+    with pytest.raises(BundleError, match="no valid model card"):
+        open_on_cpu(bundle)
+
+
+def test_a_bundle_in_a_folder_of_another_name_is_refused(bundle):
+    with pytest.raises(BundleError, match="folder is called 'cells'"):
+        open_on_cpu(bundle.rename(bundle.parent / "cells"))
+
+
+def test_a_network_that_is_no_onnx_is_refused(bundle):
+    (bundle / "model.onnx").write_bytes(b"no network")
+    rewrite_card(bundle)
+    with pytest.raises(BundleError, match=r"model\.onnx cannot be loaded"):
+        open_on_cpu(bundle)
+
+
+def test_an_input_of_another_name_is_refused(bundle):
+    def rename(graph):
+        graph.input[0].name = graph.node[0].input[0] = "picture"
+
+    edit_model(bundle, rename)
+    with pytest.raises(BundleError, match="input must be one uint8 tensor called 'image'"):
+        open_on_cpu(bundle)
+
+
+def test_channels_that_differ_from_the_card_are_refused(bundle):
+    rewrite_card(bundle, channels="rgb")
+    with pytest.raises(BundleError, match="input has the shape"):
+        open_on_cpu(bundle)
+
+
+def test_outputs_that_differ_from_the_card_are_refused(bundle):
+    rewrite_card(bundle, outputs=read_card(bundle).outputs[:2])
+    with pytest.raises(BundleError, match="output has the shape"):
+        open_on_cpu(bundle)
+
+
+def test_a_network_that_does_not_reproduce_its_test_answer_is_refused(bundle):
+    expected = np.load(bundle / "test_output.npy")
+    np.save(bundle / "test_output.npy", expected // 2)
+    rewrite_card(bundle)
+    with pytest.raises(BundleError, match="does not reproduce its test tensors"):
+        open_on_cpu(bundle)
+
+
+def test_differences_of_rounding_are_allowed(bundle):
+    expected = np.load(bundle / "test_output.npy")
+    np.save(bundle / "test_output.npy", np.where(expected < 254, expected + 2, expected).astype(np.uint8))
+    rewrite_card(bundle)
+    open_on_cpu(bundle)
+
+
+def test_test_tensors_of_another_type_are_refused(bundle):
+    np.save(bundle / "test_input.npy", np.zeros((1, 32, 32, 1), np.float32))
+    rewrite_card(bundle)
+    with pytest.raises(BundleError, match=r"test_input\.npy is float32"):
+        open_on_cpu(bundle)
+
+
+def test_pickled_test_tensors_are_refused(bundle):
+    np.save(bundle / "test_input.npy", np.array([{}]), allow_pickle=True)
+    rewrite_card(bundle)
+    with pytest.raises(BundleError, match=r"test_input\.npy cannot be read"):
+        open_on_cpu(bundle)
+
+
+def test_a_failing_run_is_a_prediction_error(bundle):
+    with pytest.raises(PredictionError, match="nuclei failed"):
+        open_on_cpu(bundle).run(np.zeros((1, 64, 64, 7), np.uint8))
+
+
+def test_a_provider_that_is_listed_but_does_not_work_is_noticed_after_creation(bundle, monkeypatch):
+    monkeypatch.setattr(sessions.ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(
+        sessions.Network,
+        "_create",
+        lambda self, size, provider, create=sessions.Network._create: create(self, size, CPU),
+    )
+    network = open_bundle(bundle, prefer_cuda=True, threads=1)
+    assert network.provider == CPU

@@ -1,0 +1,112 @@
+"""Behaviour of the whole service when more comes than it takes."""
+
+import asyncio
+import threading
+
+import httpx2
+import pytest
+
+from monolayer_service.app import create_app
+from monolayer_service.errors import DeadlineError
+from monolayer_service.segmenters.session import Network
+from monolayer_service.settings import Settings
+
+
+@pytest.fixture
+async def busy(toy_bundles, monkeypatch):
+    """A service with one slot and one place to wait whose network stands still until told to go on."""
+    go_on = threading.Event()
+    entered = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    app = create_app(Settings(models=toy_bundles, running_requests=1, waiting_requests=1))
+    async with app.router.lifespan_context(app):
+        run = Network.run
+
+        def wait_and_run(self, tiles, provider=None):
+            loop.call_soon_threadsafe(entered.set)
+            go_on.wait(30)
+            return run(self, tiles, provider)
+
+        monkeypatch.setattr(Network, "run", wait_and_run)
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
+            yield client, entered, go_on
+        go_on.set()
+
+
+def post(client, png, path="/v1/segment"):
+    return asyncio.create_task(client.post(path, content=png, headers={"Content-Type": "image/png"}))
+
+
+async def test_a_full_service_says_when_to_come_back_and_probes_are_answered(busy, blobs_png):
+    client, entered, go_on = busy
+    running = post(client, blobs_png)
+    await entered.wait()
+    waiting = post(client, blobs_png)
+    while "monolayer_waiting_requests 1.0" not in (await client.get("/metrics")).text:
+        pass
+    refused = await post(client, blobs_png)
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "overloaded"
+    assert int(refused.headers["retry-after"]) >= 1
+    for probe in ("/livez", "/readyz", "/metrics", "/version", "/v1/models"):
+        assert (await client.get(probe)).status_code == 200
+    go_on.set()
+    assert (await running).status_code == 200
+    assert (await waiting).status_code == 200
+    assert (await post(client, blobs_png)).status_code == 200
+    assert 'monolayer_refusals_total{reason="requests"} 1.0' in (await client.get("/metrics")).text
+
+
+async def test_wrong_options_are_refused_at_once_also_when_full(busy, blobs_png):
+    client, entered, go_on = busy
+    running, waiting = post(client, blobs_png), post(client, blobs_png)
+    await entered.wait()
+    assert (await post(client, blobs_png, "/v1/segment?qqq=1")).status_code == 422
+    go_on.set()
+    await asyncio.gather(running, waiting)
+
+
+async def test_concurrent_requests_give_the_same_bytes_as_one_alone(toy_bundles, blobs_png):
+    app = create_app(Settings(models=toy_bundles, running_requests=4))
+    async with app.router.lifespan_context(app):
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
+            alone = await post(client, blobs_png)
+            together = await asyncio.gather(*(post(client, blobs_png) for _ in range(12)))
+    assert {answer.content for answer in together} == {alone.content}
+
+
+async def test_a_request_that_takes_too_long_is_a_503_with_retry_after(toy_bundles, blobs_png, monkeypatch):
+    released = threading.Event()
+
+    def wait_for_deadline(self, tiles, provider=None):
+        released.wait(30)
+        raise DeadlineError("late")
+
+    app = create_app(Settings(models=toy_bundles, deadline_seconds=0.05, deadline_seconds_per_megapixel=0))
+    async with app.router.lifespan_context(app):
+        monkeypatch.setattr(Network, "run", wait_for_deadline)
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
+            answer = await post(client, blobs_png)
+        released.set()
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "deadline_exceeded"
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_body_that_does_not_arrive_in_time_is_given_up(toy_bundles):
+    never = asyncio.Event()
+
+    async def slow_body():
+        yield b"\x89PNG"
+        await never.wait()
+
+    app = create_app(Settings(models=toy_bundles, upload_seconds=0.02))
+    async with app.router.lifespan_context(app):
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
+            answer = await client.post("/v1/segment", content=slow_body(), headers={"Content-Type": "image/png"})
+    assert answer.status_code == 408
+    assert answer.json()["error"]["code"] == "upload_timeout"

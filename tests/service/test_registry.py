@@ -1,0 +1,77 @@
+import shutil
+
+import pytest
+
+from monolayer_service import registry as registries
+from monolayer_service.compute import ComputePlan
+from monolayer_service.errors import NotReadyError, UnknownModelError
+from monolayer_service.registry import load_registry
+from monolayer_service.settings import Settings
+from monolayer_service.telemetry.metrics import Metrics
+
+
+def load(folder, **settings):
+    return load_registry(Settings(models=folder, **settings), ComputePlan(1, 2, 1), Metrics())
+
+
+def warm_sides(registry):
+    return {
+        name: [size.width for size in bundle.segmenter.network.warm_sizes if size.width == size.height]
+        for name, bundle in registry.bundles.items()
+    }
+
+
+def test_every_folder_is_a_bundle_but_for_hidden_ones(toy_bundles, tmp_path):
+    folder = shutil.copytree(toy_bundles, tmp_path / "models")
+    (folder / ".cache").mkdir()
+    (folder / "__pycache__").mkdir()
+    (folder / "readme.txt").write_text("text")
+    registry = load(folder)
+    assert list(registry.bundles) == ["blood", "nuclei"]
+    registry.check_ready()
+
+
+def test_a_broken_bundle_makes_the_service_not_ready_and_is_named(toy_bundles, tmp_path):
+    folder = shutil.copytree(toy_bundles, tmp_path / "models")
+    (folder / "blood" / "model.onnx").write_bytes(b"x")
+    (folder / "cells").mkdir()
+    registry = load(folder)
+    with pytest.raises(NotReadyError, match=r"bundle blood: .*damaged.*; bundle cells: .*missing"):
+        registry.check_ready()
+    assert registry.require("nuclei").segmenter is not None
+    assert registry.require("blood").segmenter is None
+
+
+def test_a_folder_that_is_not_there_makes_the_service_not_ready(tmp_path):
+    with pytest.raises(NotReadyError, match="'nowhere' does not exist"):
+        load(tmp_path / "nowhere").check_ready()
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(toy_bundles):
+    with pytest.raises(UnknownModelError, match="there are: blood, nuclei"):
+        load(toy_bundles).require("cells")
+
+
+def test_cuda_that_was_asked_for_and_is_not_there_makes_the_service_not_ready(toy_bundles):
+    registry = load(toy_bundles, device="cuda")
+    with pytest.raises(NotReadyError, match="cuda was asked for, but the network runs on CPUExecutionProvider"):
+        registry.check_ready()
+    assert registry.require("nuclei").segmenter is not None
+
+
+def test_all_sides_are_warmed_where_memory_allows(toy_bundles):
+    assert warm_sides(load(toy_bundles, idle_memory_mib=100_000)) == {"blood": [64, 128], "nuclei": [64, 128]}
+
+
+def test_only_the_smallest_sides_are_warmed_where_memory_is_spent(toy_bundles):
+    assert warm_sides(load(toy_bundles, idle_memory_mib=1)) == {"blood": [64], "nuclei": [64]}
+
+
+def test_only_the_smallest_sides_are_warmed_where_the_system_does_not_tell(toy_bundles, monkeypatch):
+    monkeypatch.setattr(registries, "resident_bytes", lambda: None)
+    assert warm_sides(load(toy_bundles)) == {"blood": [64], "nuclei": [64]}
+
+
+@pytest.mark.parametrize(("largest", "sides"), [(128, (64, 128)), (100, (64,)), (32, (64, 128))])
+def test_the_largest_side_is_bounded_but_one_always_remains(toy_bundles, largest, sides):
+    assert load(toy_bundles, max_tile_side=largest).require("nuclei").segmenter.tile_sides == sides

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from monolayer_service.compute import available_cores, plan_compute
+from monolayer_service.reference import TABLES, render_table
+from monolayer_service.settings import PREFIX, SHIPPED_BUNDLES, Settings
+
+
+def test_settings_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("MONOLAYER_PORT", "9001")
+    monkeypatch.setenv("MONOLAYER_MODELS", "/srv/models")
+    monkeypatch.setenv("MONOLAYER_DEVICE", "cuda")
+    settings = Settings()
+    assert (settings.port, settings.models, settings.device) == (9001, Path("/srv/models"), "cuda")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("port", 70000), ("device", "tpu"), ("deadline_seconds", 0), ("segment_model", "../x"), ("max_body_mib", 0)],
+)
+def test_values_that_make_no_sense_are_refused_at_start(name, value):
+    with pytest.raises(ValidationError):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["running_megapixels", "waiting_megapixels"])
+def test_the_queue_must_hold_one_largest_image(name):
+    with pytest.raises(ValidationError, match="hold one image"):
+        Settings(max_image_megapixels=100, **{name: 99})
+
+
+def test_memory_for_bodies_must_hold_one_largest_body():
+    with pytest.raises(ValidationError, match="hold one body"):
+        Settings(held_mib=10, max_body_mib=11)
+
+
+def test_the_defaults_admit_20000_squared_and_refuse_30000_squared():
+    assert 20_000**2 <= Settings().max_image_pixels < 30_000**2
+    assert Settings().max_body_bytes == 2**30
+    assert Settings().models == SHIPPED_BUNDLES
+
+
+def test_every_setting_is_one_sentence_in_the_table():
+    table = render_table("settings")
+    for name, field in Settings.model_fields.items():
+        assert f"| `{PREFIX}{name.upper()}` |" in table
+        assert field.description.endswith(".")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_regular_markdown(name):
+    lines = render_table(name).splitlines()
+    columns = len(TABLES[name][0])
+    assert len(lines) > 5
+    assert {line.replace("\\|", "").count("|") for line in lines} == {columns + 1}
+
+
+def test_the_options_table_tells_range_method_and_calls():
+    table = render_table("options")
+    assert "| `threshold` | number from 0 to 1 |  | unet | segment, confluency, submission |" in table
+    assert "| `clusters` | integer from 2 to 8 or `auto` | `auto` | kmeans |" in table
+    assert "| `echo.*` |" in table
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [
+        ("max 100000", 8),
+        ("200000 100000", 2),
+        ("150000 100000", 2),
+        ("50000 100000", 1),
+        ("9900000 100000", 8),
+        ("", 8),
+    ],
+)
+def test_cores_are_those_the_container_may_use(tmp_path, monkeypatch, quota, cores):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    (tmp_path / "cpu.max").write_text(quota)
+    assert available_cores(tmp_path / "cpu.max") == cores
+    assert available_cores(tmp_path / "missing") == 8
+
+
+def test_the_cores_are_divided_in_one_place():
+    plan = plan_compute(Settings(threads=8))
+    assert (plan.network_threads, plan.running_requests, plan.opencv_threads) == (8, 8, 1)
+    plan = plan_compute(Settings(threads=8, running_requests=2))
+    assert (plan.network_threads, plan.running_requests, plan.opencv_threads) == (8, 2, 4)
+    assert plan_compute(Settings(threads=1)).running_requests == 2

@@ -1,0 +1,100 @@
+import io
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+
+from monolayer_core.rle import decode_kaggle
+from monolayer_core.submission import read_submission
+
+
+def submit(client, *files, **query):
+    return client.post("/v1/submission", params=query, files=[("images", file) for file in files])
+
+
+def test_every_image_gets_its_rows_and_an_empty_one_keeps_one(client, blobs, blobs_png):
+    from monolayer_core.image_io import encode_png
+
+    black = encode_png(np.zeros((20, 30), np.uint8))
+    answer = submit(client, ("well_1.png", blobs_png), ("black.png", black))
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "x-skipped" not in answer.headers
+    rows = read_submission(io.StringIO(answer.text))
+    assert list(rows) == ["well_1", "black"]
+    np.testing.assert_array_equal(decode_kaggle(rows["well_1"], 96, 120) > 0, blobs > 100)
+    assert answer.text.splitlines()[-1] == "black,"
+
+
+def test_every_failed_file_is_listed(client, blobs_png):
+    answer = submit(client, ("good.png", blobs_png), ("text.png", b"hello there"), ("cut.png", blobs_png[:-20]))
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert error["code"] == "images_rejected"
+    assert [(failure["image_id"], failure["code"]) for failure in error["failures"]] == [
+        ("text", "unknown_format"),
+        ("cut", "image_truncated"),
+    ]
+
+
+def test_failures_found_while_decoding_are_all_listed(client, blobs_png):
+    answer = submit(client, ("a.png", blobs_png[:-20]), ("good.png", blobs_png), ("b.png", blobs_png[:-40]))
+    failures = answer.json()["error"]["failures"]
+    assert [(failure["image_id"], failure["code"]) for failure in failures] == [
+        ("a", "image_truncated"),
+        ("b", "image_truncated"),
+    ]
+    assert all(failure["message"] for failure in failures)
+
+
+def test_failed_images_are_left_out_and_named_when_the_caller_says_so(client, blobs_png):
+    files = (("good.png", blobs_png), ("täxt, a.png", b"hello there"), ("cut.png", blobs_png[:-20]))
+    answer = submit(client, *files, on_error="skip")
+    assert answer.status_code == 200
+    assert list(read_submission(io.StringIO(answer.text))) == ["good"]
+    assert answer.headers["x-skipped"] == f"{quote('täxt, a', safe=' ')}, cut"
+
+
+def test_when_every_image_is_skipped_the_table_is_its_header(client):
+    answer = submit(client, ("a.png", b"hello there"), on_error="skip")
+    assert answer.status_code == 200
+    assert answer.text.splitlines() == ["ImageId,EncodedPixels"]
+    assert answer.headers["x-skipped"] == "a"
+
+
+def test_names_that_are_not_unique_are_failures(client, blobs_png):
+    answer = submit(client, ("a.png", blobs_png), ("folder/a.tif", blobs_png), ("b.png", blobs_png))
+    failures = answer.json()["error"]["failures"]
+    assert [(failure["image_id"], failure["code"]) for failure in failures] == [("a", "image_id_not_unique")] * 2
+
+
+def test_kmeans_is_announced_with_how_often_it_stepped_in(make_client, blobs_png, tmp_path):
+    client = make_client(models=tmp_path)
+    answer = submit(client, ("a.png", blobs_png), ("b.png", blobs_png))
+    assert answer.headers["x-fallback"] == "there is no bundle nuclei (2 of 2 images)"
+
+
+def test_the_images_together_are_bounded(make_client):
+    from monolayer_core.image_io import encode_png
+
+    client = make_client(max_image_megapixels=1)
+    half = encode_png(np.zeros((800, 800), np.uint8))
+    assert submit(client, ("a.png", half)).status_code == 200
+    answer = submit(client, ("a.png", half), ("b.png", half))
+    assert answer.status_code == 413
+    assert "altogether" in answer.json()["error"]["message"]
+
+
+def test_an_image_that_is_too_large_is_a_failure_among_others(make_client, blobs_png):
+    from monolayer_core.image_io import encode_png
+
+    client = make_client(max_image_megapixels=1)
+    large = encode_png(np.zeros((1200, 1000), np.uint8))
+    answer = submit(client, ("large.png", large), ("good.png", blobs_png), on_error="skip")
+    assert answer.status_code == 200
+    assert answer.headers["x-skipped"] == "large"
+
+
+@pytest.mark.parametrize("option", [{"rle": "coco"}, {"format": "json"}, {"image_id": "a"}, {"measurements": "true"}])
+def test_options_that_have_no_place_in_the_table_are_refused(client, blobs_png, option):
+    assert submit(client, ("a.png", blobs_png), **option).status_code == 422

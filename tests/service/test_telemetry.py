@@ -1,0 +1,118 @@
+import io
+import json
+import logging
+
+import pytest
+import structlog
+
+from monolayer_service.settings import Settings
+from monolayer_service.telemetry.logs import configure_logging
+from monolayer_service.telemetry.memory import resident_bytes
+from monolayer_service.telemetry.timings import Timings
+
+
+@pytest.fixture
+def log_lines(monkeypatch):
+    """Configure logging as the program does, onto a buffer; gives a function that reads the lines."""
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level, structlog.get_config())
+    buffer = io.StringIO()
+
+    def configure(**settings):
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stderr", buffer)
+            configure_logging(Settings(**settings))
+        return lambda: [json.loads(line) for line in buffer.getvalue().splitlines()]
+
+    yield configure
+    root.handlers[:], level, config = before
+    root.setLevel(level)
+    structlog.configure(**config)
+
+
+def test_a_request_is_one_json_line_with_its_id_and_its_stages(make_client, post_png, log_lines):
+    client = make_client()
+    lines = log_lines()
+    answer = post_png(client)
+    (line,) = [line for line in lines() if line["event"] == "request"]
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert (line["method"], line["path"], line["status"], line["level"]) == ("POST", "/v1/segment", 200, "info")
+    assert line["inference_seconds"] >= 0
+    assert line["timestamp"].endswith("Z")
+
+
+def test_probes_are_not_logged_at_the_usual_level(make_client, log_lines):
+    client = make_client()
+    lines = log_lines()
+    client.get("/livez")
+    assert [line for line in lines() if line["logger"].startswith("monolayer")] == []
+
+
+def test_logs_of_the_standard_library_have_the_same_form(log_lines):
+    lines = log_lines()
+    logging.getLogger("uvicorn.error").info("started %s", "now", extra={"port": 5})
+    (line,) = lines()
+    assert (line["event"], line["logger"], line["port"], line["level"]) == ("started now", "uvicorn.error", 5, "info")
+
+
+def test_an_error_nobody_foresaw_is_logged_with_its_traceback_and_not_shown(
+    make_client, post_png, log_lines, monkeypatch
+):
+    client = make_client()
+    lines = log_lines()
+
+    def fail(*_):
+        raise RuntimeError("secret of the inside")
+
+    monkeypatch.setattr("monolayer_service.analysis.Analyst.analyse", fail)
+    answer = post_png(client)
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "internal_error"
+    assert "secret" not in answer.text
+    assert answer.headers["x-request-id"] == answer.json()["error"]["request_id"]
+    (line,) = [line for line in lines() if line["event"] == "internal error"]
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert "secret of the inside" in json.dumps(line["exception"])
+    (access,) = [line for line in lines() if line["event"] == "request"]
+    assert access["status"] == 500
+
+
+def test_the_level_and_the_form_are_settings(log_lines):
+    lines = log_lines(log_level="warning")
+    structlog.get_logger("a").info("quiet")
+    structlog.get_logger("a").warning("loud")
+    assert [line["event"] for line in lines()] == ["loud"]
+
+
+@pytest.mark.parametrize("given", ["abc-123", "A.b:c_d", "x" * 128])
+def test_a_well_formed_request_id_is_taken_from_the_caller(client, given):
+    assert client.get("/livez", headers={"X-Request-ID": given}).headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "<script>", "a\tb"])
+def test_another_request_id_is_replaced(client, given, caplog):
+    with caplog.at_level(logging.ERROR):
+        answer = client.get("/livez", headers={"X-Request-ID": given})
+    assert answer.headers.get_list("x-request-id") != [given]
+    assert len(answer.headers.get_list("x-request-id")) == 1
+
+
+def test_stages_add_up():
+    timings = Timings()
+    for _ in range(2):
+        with timings.measure("decode"):
+            pass
+    timings.seconds["decode"] = 0.5
+    with timings.measure("decode"):
+        pass
+    assert timings.seconds["decode"] >= 0.5
+    assert list(timings.seconds) == ["decode"]
+
+
+def test_memory_is_known_or_not(tmp_path):
+    statm = tmp_path / "statm"
+    assert resident_bytes(statm) is None
+    statm.write_text("100 7 3 1 0 9 0")
+    import mmap
+
+    assert resident_bytes(statm) == 7 * mmap.PAGESIZE

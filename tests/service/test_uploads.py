@@ -1,0 +1,108 @@
+import base64
+
+import pytest
+
+from monolayer_service.errors import BadBodyError, UnknownOptionError
+from monolayer_service.multipart import read_parts
+from monolayer_service.uploads import UploadedFile, decode_json_image
+
+CRLF = b"\r\n"
+
+
+def body(*parts):
+    lines = []
+    for disposition, content in parts:
+        lines += [
+            b"--edge",
+            b"Content-Disposition: form-data; " + disposition,
+            b"Content-Type: image/png",
+            b"",
+            content,
+        ]
+    return CRLF.join([*lines, b"--edge--", b""])
+
+
+async def parse(data, step=None, **options):
+    async def chunks():
+        size = step or len(data) or 1
+        for start in range(0, len(data), size):
+            yield data[start : start + size]
+
+    return await read_parts("multipart/form-data; boundary=edge", chunks(), **{"max_files": 2, **options})
+
+
+@pytest.mark.parametrize("step", [1, 2, 7, None], ids=lambda step: f"chunks of {step}")
+async def test_parts_are_the_same_however_the_body_is_cut(step):
+    content = bytes(range(256)) + b"\r\n--edg"
+    parts = await parse(body((b'name="image"; filename="a b.png"', content), (b'name="note"', b"text")), step)
+    assert [(part.name, part.file_name, bytes(part.data)) for part in parts] == [
+        ("image", "a b.png", content),
+        ("note", None, b"text"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("disposition", "file_name"),
+    [
+        ('name="i"; filename="Ω.png"'.encode(), "Ω.png"),
+        (b'name="i"; filename="\xe4.png"', "ä.png"),
+        (b'name="i"; filename=""', ""),
+    ],
+    ids=["utf-8", "latin-1", "empty"],
+)
+async def test_file_names_are_read_as_they_come(disposition, file_name):
+    assert (await parse(body((disposition, b"x"))))[0].file_name == file_name
+
+
+async def test_headers_of_one_part_do_not_leak_into_the_next():
+    data = body((b'name="a"; filename="a.png"', b"1")).replace(b"--edge--", b"--edge\r\nX-Y: z\r\n\r\nq\r\n--edge--")
+    with pytest.raises(BadBodyError, match="no name"):
+        await parse(data)
+
+
+async def test_a_body_that_ends_early_is_refused_wherever_it_ends():
+    data = body((b'name="image"; filename="a.png"', b"0123456789"))
+    for end in range(len(data) - len(b"--\r\n")):
+        with pytest.raises(BadBodyError):
+            await parse(data[:end])
+
+
+async def test_too_many_files_are_refused():
+    with pytest.raises(BadBodyError, match="more files than the 2"):
+        await parse(body(*[(b'name="image"; filename="a.png"', b"1")] * 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("a.png", "a"),
+        ("a.b.tif", "a.b"),
+        ("/x/y.png", "y"),
+        ("x\\y.png", "y"),
+        (".png", ".png"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_stem_is_the_name_without_folders_and_suffix(name, stem):
+    assert UploadedFile(b"", name).stem == stem
+
+
+def test_json_holds_the_file_in_base64():
+    text = base64.b64encode(b"\x00\xffdata").decode()
+    assert decode_json_image(b'{"image": "%s"}' % text.encode()) == b"\x00\xffdata"
+    assert decode_json_image(b'{"image": " %s\\r\\n%s "}' % (text[:3].encode(), text[3:].encode())) == b"\x00\xffdata"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b"", b"null", b'"aGVsbG8="', b'{"image": null}', b'{"image": "aGVsbG8"}', b'{"image": "aGV=sbG8="}', b"\xff"],
+)
+def test_other_json_is_refused(document):
+    with pytest.raises(BadBodyError):
+        decode_json_image(document)
+
+
+def test_options_in_the_json_are_refused_with_advice():
+    with pytest.raises(UnknownOptionError, match="query parameters"):
+        decode_json_image(b'{"image": "aGVsbG8=", "clahe": true}')
