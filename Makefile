@@ -18,7 +18,7 @@ PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test format lint types imports pytest bench train export evaluate lock openapi image-lint clean
+.PHONY: help serve test format lint types imports pytest bench train export evaluate docs lock image-lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,8 +58,8 @@ export: $(DEV)/ready ## turn a training run into a verified bundle (RUN=, BUNDLE
 evaluate: $(DEV)/ready ## score a run beside K-means and Otsu (RUN=)
 	$(DEV)/bin/monolayer-train evaluate $(RUN)
 
-openapi: $(DEV)/ready ## write clients/openapi.json from the service
-	$(DEV)/bin/python -m monolayer_service.openapi > clients/openapi.json
+docs: $(DEV)/ready ## write the generated parts of the README, its picture and clients/openapi.json anew
+	$(DEV)/bin/python docs/refresh.py
 
 image-lint: $(DEV)/ready ## check the Dockerfile
 	$(DEV)/bin/hadolint Dockerfile

@@ -28,7 +28,7 @@ from benchmarks.machine import describe
 from monolayer_core.model_card import MODEL_NAME, read_card
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("decode", "queue", "inference", "postprocess")
+STAGES = ("decode", "queue", "prepare", "inference", "postprocess", "encode")
 CASES = ((256, 1, 100), (256, 8, 200), (1024, 1, 20), (1024, 8, 40), (4096, 1, 4), (4096, 2, 4))
 
 
