@@ -40,8 +40,8 @@ def main() -> None:
         picture_of_examples(service, ROOT / "docs" / "pictures" / "examples.png")
         sections = {name: render_table(name).strip() for name in ("options", "errors", "settings")}
         sections["answer"] = fenced("json", shortened(post(service, EXAMPLE).json()))
-    card = read_card(SHIPPED_BUNDLES / "nuclei")
-    sections["model"] = model_section(card)
+    metrics = json.loads((ROOT / "docs" / "models" / "nuclei" / "metrics.json").read_text(encoding="utf-8"))
+    sections["model"] = model_section(read_card(SHIPPED_BUNDLES / "nuclei"), metrics)
     readme = ROOT / "README.md"
     readme.write_text(replace_sections(readme.read_text(encoding="utf-8"), sections), encoding="utf-8")
     (ROOT / "clients" / "openapi.json").write_text(render_openapi(), encoding="utf-8")
@@ -68,8 +68,8 @@ def shortened(answer: dict[str, Any]) -> str:
     return text.replace('["@first"]', f"[\n    {listed}\n  ]")
 
 
-def model_section(card: ModelCard) -> str:
-    """Scores of a card as a table: the network beside K-means and Otsu on the same images."""
+def model_section(card: ModelCard, metrics: Mapping[str, Any]) -> str:
+    """Scores of a model as a table: the network beside K-means and Otsu on the same images."""
     data = card.training_data
     introduction = (
         f"`{card.name}` {card.version}: a U-Net trained on {data.images} images with {data.objects:,} nuclei "
@@ -82,20 +82,26 @@ def model_section(card: ModelCard) -> str:
         "| images | number | Kaggle score | AP at IoU 0.5 | Dice | K-means, Kaggle score | Otsu, Kaggle score |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    return "\n".join([*lines, *score_rows(card.metrics)])
+    return "\n".join([*lines, *score_rows(metrics["methods"])])
 
 
-def score_rows(metrics: Mapping[str, Any]) -> list[str]:
+def score_rows(methods: Mapping[str, Any]) -> list[str]:
     """One row for all images and one per modality."""
+    network, kmeans, otsu = (methods[name] for name in ("unet", "kmeans", "otsu"))
     rows = []
-    for key, title in {"all": "all", **SHOWN_MODALITIES}.items():
-        methods = {name: scores if key == "all" else scores["by_modality"][key] for name, scores in metrics.items()}
-        unet = methods["unet"]
-        cells = [title, str(unet["images"]), interval(unet["kaggle_score"])]
-        cells += [f"{unet[name]['mean']:.3f}" for name in ("ap_50", "dice")]
-        cells += [f"{methods[name]['kaggle_score']['mean']:.3f}" for name in ("kmeans", "otsu")]
+    for modality, title in {None: "all", **SHOWN_MODALITIES}.items():
+        scores = part(network, modality)
+        cells = [title, str(scores["images"]), interval(scores["kaggle_score"])]
+        cells += [f"{scores[name]['mean']:.3f}" for name in ("average_precision_50", "dice")]
+        cells += [f"{part(other, modality)['kaggle_score']['mean']:.3f}" for other in (kmeans, otsu)]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
+
+
+def part(summary: Mapping[str, Any], modality: str | None) -> Mapping[str, Any]:
+    """The scores over all images or over those of one modality."""
+    found: Mapping[str, Any] = summary["overall"] if modality is None else summary["by_modality"][modality]
+    return found
 
 
 def interval(score: Mapping[str, float]) -> str:
