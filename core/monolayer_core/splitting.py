@@ -8,6 +8,8 @@ from what is settled. So every instance is connected, none reaches across backgr
 mask.
 """
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +17,15 @@ import numpy.typing as npt
 from monolayer_core.arrays import LabelImage, Mask
 
 _CONNECTIVITY = 8
-_MAX_STEPS = 200
+_MAX_STEPS = 500
 """Pixels by which instances grow one pixel at a time; what lies farther off is handed over in whole pieces."""
+
+_SHARED = -1
+"""Marks components that hold several seeds until they are split."""
 
 Int32Array = npt.NDArray[np.int32]
 IndexArray = npt.NDArray[np.intp]
+_Value = TypeVar("_Value", bound=np.generic)
 
 
 def split_by_seeds(mask: Mask, seeds: LabelImage) -> LabelImage:
@@ -61,105 +67,119 @@ def split_by_seeds(mask: Mask, seeds: LabelImage) -> LabelImage:
     label_of_component[without] = largest + 1 + np.arange(without.size)
     label_of_component[0] = 0
     is_shared = seeds_in > 1
-    label_of_component[is_shared] = 0
-    labels: LabelImage = label_of_component[components]
+    label_of_component[is_shared] = _SHARED
+    labels = np.take(label_of_component, components, mode="clip")  # "clip" spares a check of the indices
     if is_shared.any():
         component_of_seed[~is_shared[component_of_seed]] = 0
-        _share(labels, components, np.where(mask, seeds, 0), component_of_seed)
+        is_used = component_of_seed[seed_label] > 0
+        _share(labels, components, component_of_seed, seed_index[is_used], seed_label[is_used])
     return labels
 
 
-def _share(labels: LabelImage, components: Int32Array, seeds: LabelImage, component_of_seed: Int32Array) -> None:
+def _share(
+    labels: LabelImage,
+    components: Int32Array,
+    component_of_seed: Int32Array,
+    seed_index: IndexArray,
+    seed_label: Int32Array,
+) -> None:
     """Fill the components that hold several seeds, in place.
 
     Parameters
     ----------
     labels : int32 (y, x)
-        Final but for those components, where it is 0.
+        Final but for those components, where it is `_SHARED`.
     components : int32 (y, x)
-        Number of the component, 0 for background.
-    seeds : int32 (y, x)
-        Seeds within the mask.
+        Number of the component.
     component_of_seed : int32 (seed + 1,)
-        The component that a seed shares with others, 0 for a seed alone in its own.
+        The component of each of the seeds that share one.
+    seed_index, seed_label : (pixel,)
+        Flat index and seed of every pixel of those seeds.
     """
-    shared = (labels == 0) & (components > 0)
-    seed_index = np.flatnonzero(shared & (seeds > 0))
-    nearest = _nearest_seed(shared, seed_index, seeds)
-    nearest[component_of_seed[nearest] != components] = 0  # the straight line crossed background
+    shape = labels.shape
+    index = np.flatnonzero(labels == _SHARED)
+    nearest = _nearest_seed(shape, index, seed_index, seed_label)
+    nearest[component_of_seed[nearest] != components.ravel()[index]] = 0  # the straight line crossed background
 
     # Erasing the smaller of two labels that meet leaves pieces that do not touch, which can be told apart as a mask.
-    kept = (nearest > 0) & (_largest_beside(nearest) == nearest)
-    piece_count, pieces = _components(kept)
+    kept = (nearest > 0) & (_largest_beside(shape, index, nearest) == nearest)
+    piece_count, pieces = _components(_paint(shape, index, kept))
     holds_seed = np.zeros(piece_count, dtype=np.bool_)
     holds_seed[pieces.ravel()[seed_index]] = True
     holds_seed[0] = False
-    np.copyto(labels, nearest, where=holds_seed[pieces])
-    labels.ravel()[seed_index] = seeds.ravel()[seed_index]
-    _hand_on(labels, shared & (labels == 0), nearest)
+    settled = np.where(holds_seed[pieces.ravel()[index]], nearest, 0)
+    flat = labels.ravel()
+    flat[index] = settled
+    flat[seed_index] = seed_label
+    is_stray = flat[index] == 0
+    _hand_on(labels, index[is_stray], nearest[is_stray])
 
 
-def _nearest_seed(shared: Mask, seed_index: IndexArray, seeds: LabelImage) -> Int32Array:
-    """Label of the nearest seed for each pixel of `shared`, 0 elsewhere."""
-    is_free = np.ones(shared.shape, dtype=np.uint8)
+def _nearest_seed(
+    shape: tuple[int, ...], index: IndexArray, seed_index: IndexArray, seed_label: Int32Array
+) -> Int32Array:
+    """Label of the nearest seed for each of the pixels `index`."""
+    is_free = np.ones(shape, dtype=np.uint8)
     is_free.ravel()[seed_index] = 0
     _, seed_pixels = cv2.distanceTransformWithLabels(is_free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    found = np.asarray(seed_pixels, dtype=np.int32).ravel()
     label_of_pixel = np.zeros(seed_index.size + 1, dtype=np.int32)
-    label_of_pixel[seed_pixels.ravel()[seed_index]] = seeds.ravel()[seed_index]
-    nearest: Int32Array = label_of_pixel[np.asarray(seed_pixels)]
-    nearest[~shared] = 0
-    return nearest
+    label_of_pixel[found[seed_index]] = seed_label
+    return label_of_pixel[found[index]]
 
 
-def _hand_on(labels: LabelImage, stray: Mask, nearest: Int32Array) -> None:
-    """Give stray pixels to the instances beside them, in place.
+def _hand_on(labels: LabelImage, index: IndexArray, nearest: Int32Array) -> None:
+    """Give stray pixels, whose labels are 0, to the instances beside them, in place.
 
     First each instance grows into the pixels that are nearest to its own seed: that undoes the erasing and ends where
     the connection through such pixels ends. Then all grow into whatever is left of their component.
     """
-    height, width = labels.shape
-    padded = np.zeros((height + 2, width + 2), dtype=np.int32)
-    padded[1:-1, 1:-1] = labels
-    flat = padded.ravel()
-    y, x = np.nonzero(stray)
-    index = (y + 1) * (width + 2) + x + 1
-    wanted = nearest[y, x]
+    flat = labels.ravel()
+    beside = _neighbours(labels.shape, index)
+    row_of_pixel = _paint(labels.shape, index, np.arange(1, index.size + 1)).ravel()  # 0 where no stray pixel is
     for only_own in (True, False):
-        index, wanted = _grow(flat, index, wanted, width + 2, only_own=only_own)
-    labels[:] = padded[1:-1, 1:-1]
-    if index.size:
-        _hand_on_pieces(labels, index, width + 2)
+        rows = np.flatnonzero(flat[index] == 0)
+        for _ in range(_MAX_STEPS):
+            found, own = flat[beside[rows]], nearest[rows]
+            gains = np.where((found == own[:, np.newaxis]).any(axis=1), own, 0)
+            if not only_own:
+                first = np.take_along_axis(found, (found > 0).argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
+                gains = np.where(gains > 0, gains, first)
+            is_won = gains > 0
+            if not is_won.any():
+                break
+            flat[index[rows[is_won]]] = gains[is_won]
+            # Only what lies beside the pixels just won can be won next.
+            is_near = np.zeros(index.size + 1, dtype=np.bool_)
+            is_near[row_of_pixel[beside[rows[is_won]]]] = True
+            rows = np.flatnonzero(is_near[1:])
+            rows = rows[flat[index[rows]] == 0]
+    rest = flat[index] == 0
+    if rest.any():
+        _hand_on_pieces(labels, index[rest], beside[rest])
 
 
-def _grow(
-    flat: Int32Array, index: IndexArray, wanted: Int32Array, stride: int, *, only_own: bool
-) -> tuple[IndexArray, Int32Array]:
-    """Grow labels into the pixels `index` step by step and return those that were not reached."""
-    for _ in range(_MAX_STEPS):
-        if not index.size:
-            break
-        beside = flat[index[:, np.newaxis] + _neighbours(stride)]
-        gains = np.where((beside == wanted[:, np.newaxis]).any(axis=1), wanted, 0)
-        if not only_own:
-            first = np.take_along_axis(beside, (beside > 0).argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
-            gains = np.where(gains > 0, gains, first)
-        if not gains.any():
-            break
-        flat[index] = gains
-        index, wanted = index[gains == 0], wanted[gains == 0]
-    return index, wanted
-
-
-def _hand_on_pieces(labels: LabelImage, index: IndexArray, stride: int) -> None:
+def _hand_on_pieces(labels: LabelImage, index: IndexArray, beside: IndexArray) -> None:
     """Give what is farther than `_MAX_STEPS` from every instance away in connected pieces, in place."""
-    y, x = np.divmod(index, stride)
-    y, x = y - 1, x - 1
-    rest = np.zeros(labels.shape, dtype=np.bool_)
-    rest[y, x] = True
-    count, pieces = _components(rest)
+    flat = labels.ravel()
+    count, pieces = _components(_paint(labels.shape, index, np.ones(index.size, dtype=np.bool_)))
+    piece = pieces.ravel()[index]
     owner = np.zeros(count, dtype=np.int32)
-    np.maximum.at(owner, pieces[y, x], _largest_beside(labels)[y, x])
-    labels[y, x] = owner[pieces[y, x]]
+    np.maximum.at(owner, piece, flat[beside].max(axis=1))
+    flat[index] = owner[piece]
+
+
+def _neighbours(shape: tuple[int, ...], index: IndexArray) -> IndexArray:
+    """Flat indices ``(pixel, 8)`` of the neighbours: those that share a side before those that share a corner.
+
+    Beyond the edge of the image there is none; the pixel itself or another neighbour stands in its place.
+    """
+    height, width = shape
+    y, x = np.divmod(index, width)
+    up, down = np.maximum(y - 1, 0), np.minimum(y + 1, height - 1)
+    left, right = np.maximum(x - 1, 0), np.minimum(x + 1, width - 1)
+    pairs = ((up, x), (y, left), (y, right), (down, x), (up, left), (up, right), (down, left), (down, right))
+    return np.stack([row * width + column for row, column in pairs], axis=1)
 
 
 def _components(mask: Mask) -> tuple[int, Int32Array]:
@@ -167,13 +187,17 @@ def _components(mask: Mask) -> tuple[int, Int32Array]:
     return count, np.asarray(components, dtype=np.int32)
 
 
-def _largest_beside(labels: Int32Array) -> Int32Array:
-    """Largest label among each pixel and its eight neighbours."""
+def _largest_beside(shape: tuple[int, ...], index: IndexArray, values: Int32Array) -> npt.NDArray[np.number]:
+    """Largest value among each of the pixels `index` and its eight neighbours; all other pixels are 0."""
     # OpenCV takes no int32 here; float32 holds whole numbers up to 2**24.
-    exact = labels.astype(np.float32) if labels.max() < 2**24 else labels.astype(np.float64)
-    return np.asarray(cv2.dilate(exact, np.ones((3, 3), dtype=np.uint8))).astype(np.int32)
+    largest = int(values.max(initial=0))
+    dtype = np.uint16 if largest < 2**16 else np.float32 if largest < 2**24 else np.float64
+    dilated = cv2.dilate(_paint(shape, index, values.astype(dtype)), np.ones((3, 3), dtype=np.uint8))
+    return np.asarray(dilated).ravel()[index]
 
 
-def _neighbours(stride: int) -> IndexArray:
-    """Offsets of the eight neighbours in a flat image: those that share a side before those that share a corner."""
-    return np.array([-stride, -1, 1, stride, -stride - 1, -stride + 1, stride - 1, stride + 1])
+def _paint(shape: tuple[int, ...], index: IndexArray, values: npt.NDArray[_Value]) -> npt.NDArray[_Value]:
+    """Image that is 0 but for the pixels `index`."""
+    image = np.zeros(shape, dtype=values.dtype)
+    image.ravel()[index] = values
+    return image

@@ -129,6 +129,36 @@ def test_seeds_that_touch_keep_their_pixels():
     np.testing.assert_array_equal(split_by_seeds(mask, seeds), [[1, 2, 2, 2]] * 3)
 
 
+def spiral(size):
+    """A path one pixel wide that winds inward, two pixels from turn to turn, and its pixels in order."""
+    path, (y, x), (dy, dx) = [(0, 0)], (0, 0), (0, 1)
+    lengths = [size - 1] + [n for n in range(size - 1, 1, -2) for _ in range(2)]
+    for length in lengths:
+        for _ in range(length):
+            y, x = y + dy, x + dx
+            path.append((y, x))
+        dy, dx = dx, -dy
+    mask = np.zeros((size, size), dtype=bool)
+    mask[tuple(np.transpose(path))] = True
+    return mask, path
+
+
+def test_a_spiral_is_cut_once_however_often_straight_lines_cross_it():
+    mask, path = spiral(101)
+    labels = split_by_seeds(mask, seeds_at(mask.shape, path[0], path[-1]))
+    along = [labels[pixel] for pixel in path]
+    assert (labels > 0).sum() == mask.sum() == len(path)
+    assert along == sorted(along)
+    assert set(along) == {1, 2}
+
+
+def test_mirrored_arrays_are_taken_as_they_are():
+    mask = np.ones((4, 9), dtype=bool)
+    seeds = seeds_at(mask.shape, (0, 0), (0, 8))
+    expected = split_by_seeds(np.ascontiguousarray(mask[:, ::-1]), np.ascontiguousarray(seeds[:, ::-1]))
+    np.testing.assert_array_equal(split_by_seeds(mask[:, ::-1], seeds[:, ::-1]), expected)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1)])
 @pytest.mark.parametrize("filled", [False, True])
 def test_degenerate_images_are_split(shape, filled):
