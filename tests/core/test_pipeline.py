@@ -222,6 +222,12 @@ class TestInterpret:
         found = interpret(planes([[100, 100, 0, 255, 100]], [[0] * 5]), toy)
         assert found.labels.tolist() == [[1, 1, 0, 2, 2]]
 
+    def test_specks_of_the_seed_map_start_no_object(self):
+        inside, boundary = [[255, 255, 150, 255, 255]], [[0, 0, 100, 0, 0]]
+        assert interpret(planes(inside, boundary), card()).labels.max() == 2
+        toy = card(thresholds=Thresholds(min_seed_area_px=3))
+        assert interpret(planes(inside, boundary), toy).labels.max() == 1
+
     @pytest.mark.parametrize("shape", [(1, 1), (3, 4)])
     def test_an_image_without_objects_is_a_normal_answer(self, shape):
         found = interpret(np.zeros((*shape, 2), dtype=np.uint8), card())
