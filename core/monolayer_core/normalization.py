@@ -94,7 +94,7 @@ def normalize(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> ImageUI
     if low >= high:
         occurring = np.flatnonzero(levels.counts)
         low, high = int(occurring[0]), int(occurring[-1])
-    return _look_up(levels.index, _stretch_table(low, high, len(levels.counts)))
+    return look_up(levels.index, stretch_table(low, high, len(levels.counts)))
 
 
 def percentile_levels(counts: Counts, spec: NormalizationSpec) -> tuple[int, int]:
@@ -197,7 +197,8 @@ def _count(index: npt.NDArray[np.unsignedinteger]) -> Counts:
     return counts
 
 
-def _stretch_table(low: int, high: int, length: int) -> ImageUInt8:
+def stretch_table(low: int, high: int, length: int) -> ImageUInt8:
+    """Grey level of each level: 0 up to `low`, 255 from `high` on, linear between; all 0 where the two are equal."""
     if high <= low:
         return np.zeros(length, dtype=np.uint8)
     # In integers, so that halves are rounded up whatever the range.
@@ -205,7 +206,8 @@ def _stretch_table(low: int, high: int, length: int) -> ImageUInt8:
     return (doubled // (2 * (high - low))).astype(np.uint8)
 
 
-def _look_up(index: npt.NDArray[np.unsignedinteger], table: ImageUInt8) -> ImageUInt8:
+def look_up(index: npt.NDArray[np.unsignedinteger], table: ImageUInt8) -> ImageUInt8:
+    """Grey level of each pixel of a `Levels.index`, or of a part of one; C-contiguous."""
     if index.dtype == np.uint8:
         return np.asarray(cv2.LUT(index, table), dtype=np.uint8).reshape(index.shape)
     flat, out = index.reshape(-1), np.empty(index.size, dtype=np.uint8)

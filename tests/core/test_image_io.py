@@ -68,7 +68,7 @@ def shapes(*, colour_only: bool = False) -> st.SearchStrategy:
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_what_is_encoded_without_loss_is_decoded_unchanged(kind, data):
     dtypes = {"bmp": ["u1"], "png": ["u1", "u2"]}.get(kind, ["u1", "u2", "u4", "i2", "i4", "f4", "f8"])

@@ -44,6 +44,7 @@ def test_the_examples_in_the_docstrings_are_true():
     assert doctest.testmod(normalization).failed == 0
 
 
+@settings(deadline=None)
 @given(small_images, st.lists(st.integers(0, 10_000), min_size=2, max_size=2, unique=True).map(sorted))
 def test_the_stretch_follows_the_written_definition(image, hundredths):
     spec = NormalizationSpec(low_percentile=hundredths[0] / 100, high_percentile=hundredths[1] / 100)
@@ -54,6 +55,7 @@ def test_the_stretch_follows_the_written_definition(image, hundredths):
     assert normalize(image, spec).tolist() == expected
 
 
+@settings(deadline=None)
 @given(small_images)
 def test_an_inverted_image_gives_the_inverted_result(image):
     inverted = normalize((120 - image).astype(image.dtype))
@@ -65,13 +67,14 @@ def test_an_inverted_image_gives_the_inverted_result(image):
         assert np.abs(255 - direct.astype(int) - inverted).max() <= 1
 
 
+@settings(deadline=None)
 @given(small_images, st.randoms(use_true_random=False))
 def test_a_pixel_keeps_its_grey_level_wherever_it_stands(image, random):
     order = random.sample(range(image.size), image.size)
     np.testing.assert_array_equal(normalize(image.reshape(1, -1)[:, order]), normalize(image).reshape(1, -1)[:, order])
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(hnp.arrays(np.float32, (7, 5), elements=st.floats(-1000, 1000, width=32)), st.floats(0.01, 100))
 def test_brightness_and_gain_of_a_float_image_do_not_matter(image, gain):
     direct, changed = normalize(image), normalize(image.astype(np.float64) * gain + 12.5)

@@ -2,7 +2,7 @@ import doctest
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -18,6 +18,7 @@ def test_the_examples_in_the_docstrings_are_true():
     assert doctest.testmod(overlay).failed == 0
 
 
+@settings(deadline=None)
 @given(label_images)
 def test_an_outline_is_where_a_neighbour_differs(labels):
     height, width = labels.shape
@@ -29,6 +30,7 @@ def test_an_outline_is_where_a_neighbour_differs(labels):
     np.testing.assert_array_equal(outlines(labels), expected)
 
 
+@settings(deadline=None)
 @given(label_images)
 def test_pixels_off_the_outlines_are_left_as_they_are(labels):
     image = np.arange(labels.size, dtype=np.uint8).reshape(labels.shape)

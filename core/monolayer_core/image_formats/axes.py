@@ -90,30 +90,28 @@ def choose_plane(shape: tuple[int, ...], axes: str, choice: PlaneChoice) -> tupl
     >>> choose_plane((5, 3, 64, 64), "ZCYX", PlaneChoice(z=4, channel=1))
     (4, 1, None, None)
     """
+    unknown = [length for letter, length in zip(axes, shape, strict=True) if letter == UNKNOWN_AXIS and length > 1]
+    if len(unknown) == 1:
+        raise AmbiguousAxesError(
+            f"the image has {unknown[0]} planes and does not say what they are: choose one with one of channel, z and t"
+        )
+    if unknown:
+        raise AmbiguousAxesError(f"it is not known what the axes of the shape {shape} are: name them with axes")
     lengths = dict(zip(axes, shape, strict=True))
     chosen: dict[str, int] = {}
     missing: list[str] = []
     for letter, option in _OPTIONS.items():
         axis = "S" if letter == "C" and "C" not in lengths and "S" in lengths else letter
         length, index = lengths.get(axis, 1), choice.index(letter)
-        if index is None:
-            if axis == letter and length > 1:
-                missing.append(f"the image has {length} {_NAMES[axis]}s: choose one with {option}=0..{length - 1}")
-            elif axis == letter:
-                chosen[axis] = 0
-        elif not 0 <= index < length:
-            raise OptionError(
-                f"{option}={index} is outside the image, which has {length} {_NAMES[axis]}{'s' * (length > 1)}"
-            )
-        else:
+        plural = "s" if length > 1 else ""
+        if index is not None and not 0 <= index < length:
+            raise OptionError(f"{option}={index} is outside the image, which has {length} {_NAMES[axis]}{plural}")
+        if index is not None:
             chosen[axis] = index
-    unknown = [length for letter, length in zip(axes, shape, strict=True) if letter == UNKNOWN_AXIS and length > 1]
-    if len(unknown) == 1:
-        missing.append(
-            f"the image has {unknown[0]} planes and does not say what they are: choose one with one of channel, z and t"
-        )
-    elif unknown:
-        missing.append(f"it is not known what the axes of the shape {shape} are: say it with axes, letters of TCZYXS")
+        elif axis != "S" and length > 1:
+            missing.append(f"the image has {length} {_NAMES[axis]}s: choose one with {option}=0..{length - 1}")
+        elif axis != "S":
+            chosen[axis] = 0
     if missing:
         raise AmbiguousAxesError("; ".join(missing))
     return tuple(None if letter in "YX" else 0 if letter == UNKNOWN_AXIS else chosen.get(letter) for letter in axes)

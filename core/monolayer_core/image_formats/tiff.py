@@ -6,6 +6,7 @@ with zeros), and that the colours are such as have a meaning.
 """
 
 import io
+import struct
 from math import prod
 
 import numpy as np
@@ -54,7 +55,7 @@ def describe(data: bytes) -> StoredImage:
     with damage_refused("TIFF"):
         file = tifffile.TiffFile(io.BytesIO(data))
         page = file.pages.first
-        count = _count_pages(file.pages)
+        count = _count_pages(data, file.tiff)
         description = page.description
         palette_is_colour = page.photometric == _PALETTE and not page.is_imagej
         page_shape, page_axes = _page_axes(page, palette_is_colour)
@@ -82,12 +83,20 @@ def describe(data: bytes) -> StoredImage:
     )
 
 
-def _count_pages(pages: tifffile.TiffPages) -> int:
-    try:
-        pages[MAX_PAGES]
-    except IndexError:
-        return len(pages)
-    raise ImageTooLargeError(f"the TIFF file has more than {MAX_PAGES} pages")
+def _count_pages(data: bytes, layout: tifffile.TiffFormat) -> int:
+    """Follow the chain of pages to its end; tifffile would follow one that bites its tail for very long."""
+    offset = int(struct.unpack_from(layout.offsetformat, data, 8 if layout.is_bigtiff else 4)[0])
+    seen: set[int] = set()
+    while offset:
+        if offset in seen:
+            raise TruncatedImageError("the TIFF data is damaged: its chain of pages has no end")
+        if len(seen) == MAX_PAGES:
+            raise ImageTooLargeError(f"the TIFF file has more than {MAX_PAGES} pages")
+        seen.add(offset)
+        tags = int(struct.unpack_from(layout.tagnoformat, data, offset)[0])
+        offset += layout.tagnosize + tags * layout.tagsize
+        offset = int(struct.unpack_from(layout.offsetformat, data, offset)[0])
+    return len(seen)
 
 
 def _check_kind(page: tifffile.TiffPage) -> None:

@@ -17,6 +17,8 @@ from monolayer_core.errors import TruncatedImageError, UnusableImageError
 from monolayer_core.image_formats.ome import parse_pixels
 from monolayer_core.image_formats.stored import UNKNOWN_AXIS
 
+_METAMORPH_TAG = 33629  # UIC2: what differs from plane to plane, all of which lie behind one page
+
 
 class PagePlace(NamedTuple):
     """Where a plane lies: a page, and how many planes stand before it in that page's data.
@@ -59,7 +61,7 @@ def read_stack(pages: TiffPages, count: int, page_shape: tuple[int, ...], page_a
         The description is that of another file, or of a kind that is not read.
     """
     page = pages.first
-    if 33628 in page.tags and count == 1:
+    if page.tags.get(_METAMORPH_TAG) is not None:
         raise UnusableImageError("a MetaMorph stack (STK) is not read: save it as OME-TIFF")
     if page.is_ome:
         return _ome_stack(page.description, count, page_shape, page_axes)
@@ -132,8 +134,10 @@ def _shaped_axes(description: str, page_shape: tuple[int, ...]) -> tuple[tuple[i
 def _regular_stack(page: TiffPage, count: int, lengths: tuple[int, ...], axes: str, page_axes: str) -> Stack:
     planes = prod(lengths)
     one_behind_another = count == 1 and planes > 1 and page.is_contiguous and page.compression == 1
-    if planes > count and not one_behind_another:
-        raise TruncatedImageError(f"the TIFF data ends early: {planes} planes are described, {count} are there")
+    room = (page.parent.filehandle.size - page.dataoffsets[0]) // page.nbytes
+    stored = room if one_behind_another else count
+    if planes > stored:
+        raise TruncatedImageError(f"the TIFF data ends early: {planes} planes are described, {stored} are there")
 
     def locate(index: tuple[int, ...]) -> PagePlace:
         number = _ravel(index, lengths)
