@@ -82,20 +82,28 @@ def convert_network(network: KerasNetwork, card: ModelCard) -> onnx.ModelProto:
     Raises
     ------
     ExportError
-        The network does not take and give what the card says, or holds half-precision tensors.
+        The network does not take and give what the card says, must know the size of its images where the card leaves it
+        open, or holds half-precision tensors.
     """
     import tensorflow as tf
     import tf2onnx
 
-    side = None if card.dynamic_size else card.tile_sides[0]
     _check_shapes(network, card)
-    # One argument, one result: both are transposed once at the rim of the graph, and `add_uint8_rim` undoes it there.
+    side = None if card.dynamic_size else card.tile_sides[0]
     signature = [tf.TensorSpec((None, side, side, card.channel_count), tf.float32, name="image")]
     function = tf.function(lambda image: network(image, training=False))
+    # tf2onnx calls the one result of a function Identity:0.
+    names = {"inputs_as_nchw": ["image"], "outputs_as_nchw": ["Identity:0"]}
     model: onnx.ModelProto
-    model, _ = tf2onnx.convert.from_function(
-        function, input_signature=signature, opset=OPSET, inputs_as_nchw=["image"], outputs_as_nchw=["Identity:0"]
-    )
+    try:
+        model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET, **names)
+    except (TypeError, ValueError) as error:
+        # So Keras answers where a layer calculates with a size that is not known yet.
+        size = "any size" if side is None else f"{side} x {side} pixels"
+        raise ExportError(
+            f"the network cannot be converted for images of {size}; bilinear upsampling, for example, must know the "
+            f"size: {error}"
+        ) from error
     _refuse_half_precision(model)
     return model
 

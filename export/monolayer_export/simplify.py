@@ -103,7 +103,7 @@ def spell_out_softmax(graph: onnx.GraphProto) -> None:
     """Write a softmax over channels as exp(x - max) divided by its sum.
 
     onnxruntime computes Softmax over an inner axis by transposing to and fro: 1.8 ms for three channels of 256x256
-    pixels on one core against 0.3 ms for the five plain operators, which is a tenth of a small network's time.
+    pixels on one core against 0.3 ms for the five plain operators, 7 % of the time of a U-Net of base width 16.
     """
     nodes = []
     for node in graph.node:

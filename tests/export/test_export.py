@@ -109,6 +109,23 @@ def test_a_network_in_half_precision_is_refused_with_the_way_out(keras, toy_card
         build_graph(network, toy_card)
 
 
+def test_a_network_that_must_know_the_size_is_refused(keras, toy_card: ModelCard) -> None:
+    layers = keras.layers
+    image = keras.Input((None, None, 3))
+    network = keras.Model(image, layers.UpSampling2D(interpolation="bilinear")(layers.MaxPooling2D()(image)))
+
+    with pytest.raises(ExportError, match="images of any size"):
+        build_graph(network, toy_card)
+
+
+def test_an_operator_that_onnx_does_not_have_is_refused(keras, toy_card: ModelCard) -> None:
+    image = keras.Input((None, None, 3))
+    network = keras.Model(image, keras.ops.erfinv(image / 255))
+
+    with pytest.raises(ExportError, match="Erfinv"):
+        build_graph(network, toy_card)
+
+
 def test_a_network_that_does_not_fit_its_card_is_refused(toy_network, toy_card: ModelCard) -> None:
     with pytest.raises(ExportError, match="takes 3 channels, its card says 1"):
         build_graph(toy_network, toy_card.model_copy(update={"channels": "grey"}))
