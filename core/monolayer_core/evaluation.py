@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from monolayer_core.intervals import bootstrap_mean
+from monolayer_core.intervals import bootstrap_means
 from monolayer_core.metrics import ImageScores
 
 MEAN_SCORES = (
@@ -68,9 +68,10 @@ def _summarise_part(images: Sequence[ScoredImage], repeats: int, seed: int) -> d
 
     columns = {name: [row[name] for row in scores] for name in MEAN_SCORES + ERRORS}
     columns |= {f"{name}_absolute": [abs(value) for value in columns[name]] for name in ERRORS}
+    intervals = bootstrap_means(columns, groups, repeats=repeats, seed=seed)
     return {
         "images": len(images),
         "groups": len(set(groups)),
         "truth_objects": sum(image.scores.truth_count for image in images),
         "prediction_objects": sum(image.scores.prediction_count for image in images),
-    } | {name: asdict(bootstrap_mean(column, groups, repeats=repeats, seed=seed)) for name, column in columns.items()}
+    } | {name: asdict(interval) for name, interval in intervals.items()}

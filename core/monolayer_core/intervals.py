@@ -4,7 +4,7 @@ Images of one field, plate or patient resemble each other, so the group is drawn
 single images would be too narrow.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,20 +53,41 @@ def bootstrap_mean(
     ValueError
         There are no values, a value is not finite, or `groups` has another length.
     """
-    scores = np.asarray(values, dtype=np.float64)
-    names = list(range(scores.size)) if groups is None else list(groups)
-    if scores.ndim != 1 or not scores.size or not np.isfinite(scores).all():
+    return bootstrap_means({"": values}, groups, level=level, repeats=repeats, seed=seed)[""]
+
+
+def bootstrap_means(
+    columns: Mapping[str, Sequence[float]],
+    groups: Sequence[Hashable] | None = None,
+    *,
+    level: float = 0.95,
+    repeats: int = 2000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Do as `bootstrap_mean` for several scores of the same images, by the same draws.
+
+    Raises
+    ------
+    ValueError
+        There are no values, a value is not finite, or the lengths differ.
+    """
+    table = np.array([*columns.values()], dtype=np.float64).T
+    if table.ndim != 2 or not table.size or not np.isfinite(table).all():
         raise ValueError("a mean needs at least one value, all of them finite")
-    if len(names) != scores.size:
-        raise ValueError(f"{len(names)} groups for {scores.size} values")
+    names = list(range(len(table))) if groups is None else list(groups)
+    if len(names) != len(table):
+        raise ValueError(f"{len(names)} groups for {len(table)} values")
     number_of = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    mean = float(scores.mean())
-    if len(number_of) < 2:
-        return Interval(mean, None, None)
+    count = len(number_of)
+    means = table.mean(axis=0).tolist()
+    if count < 2:
+        return {name: Interval(mean, None, None) for name, mean in zip(columns, means, strict=True)}
 
     index = np.array([number_of[name] for name in names])
-    sums, sizes = np.bincount(index, weights=scores), np.bincount(index)
-    draws = np.random.default_rng(seed).multinomial(sums.size, np.full(sums.size, 1 / sums.size), size=repeats)
-    means = (draws @ sums) / (draws @ sizes)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(mean, float(low), float(high))
+    sums = np.zeros((count, table.shape[1]))
+    np.add.at(sums, index, table)
+    # How often each group is drawn; floats, so that the products below are matrix products of the fast kind.
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=repeats).astype(np.float64)
+    drawn_means = (draws @ sums) / (draws @ np.bincount(index).astype(np.float64))[:, None]
+    low, high = np.quantile(drawn_means, [(1 - level) / 2, (1 + level) / 2], axis=0).tolist()
+    return {name: Interval(*values) for name, *values in zip(columns, means, low, high, strict=True)}

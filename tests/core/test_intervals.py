@@ -1,9 +1,11 @@
 """Bootstrap intervals: what they must be where it is plain."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
-from monolayer_core.intervals import Interval, bootstrap_mean
+from monolayer_core.intervals import Interval, bootstrap_mean, bootstrap_means
 
 
 def test_the_mean_is_over_images_and_not_over_groups():
@@ -38,6 +40,15 @@ def test_the_same_seed_gives_the_same_interval():
     values = np.random.default_rng(0).uniform(size=50).tolist()
     assert bootstrap_mean(values, seed=3) == bootstrap_mean(values, seed=3)
     assert bootstrap_mean(values, seed=3) != bootstrap_mean(values, seed=4)
+
+
+def test_several_scores_share_their_draws():
+    rng = np.random.default_rng(0)
+    columns = {"a": rng.uniform(size=30).tolist(), "b": rng.uniform(size=30).tolist()}
+    groups = rng.integers(0, 8, size=30).tolist()
+    together = bootstrap_means(columns, groups)
+    assert asdict(together["b"]) == pytest.approx(asdict(bootstrap_mean(columns["b"], groups)))
+    assert list(together) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
