@@ -94,7 +94,7 @@ def _ome_stack(description: str, count: int, page_shape: tuple[int, ...], page_a
 
     def locate(index: tuple[int, ...]) -> PagePlace:
         page = pixels.page_of(_ravel(index, lengths))
-        if page >= count:
+        if not 0 <= page < count:
             raise TruncatedImageError(f"the OME-XML places the plane on page {page} of {count}")
         return PagePlace(page)
 
