@@ -57,7 +57,7 @@ def draw_architecture(config: TrainConfig, outputs: tuple[str, ...], parameters:
     axes: Axes = figure.subplots()
     axes.set_axis_off()
     axes.set_xlim(-1.6, 2 * depth + 1.6)
-    axes.set_ylim(-depth - 0.9, 0.9)
+    axes.set_ylim(-depth - 0.5, 0.6)
     axes.set_title(f"{config.architecture}, {parameters:,} parameters")
 
     places = [(2 * depth - stage.level if stage.up else stage.level, -stage.level) for stage in listed]

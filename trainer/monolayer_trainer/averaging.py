@@ -1,7 +1,8 @@
 """The running average of the weights, which scores better and more evenly than the weights of any one step.
 
 Polyak and Juditsky (1992); the average follows closely at first and slowly later, as in TensorFlow's
-`ExponentialMovingAverage`, so that the network of a short run is not an average with its random beginning.
+`ExponentialMovingAverage`, so that the network of a short run is not an average with its random beginning. The running statistics of the batch
+normalisation are averaged too: those of a few batches of different kinds of picture do not fit any single picture.
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ def momentum_at(step: int, highest: float) -> float:
 
 
 class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
-    """Averages the weights after every step and brings the average into the network that is kept after every epoch.
+    """Averages weights and statistics after every step and brings the average into the network that is kept after every epoch.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc] # Keras pub
         """Begin with the weights as they are, or with the average of the run that is continued."""
         if self.step == 0:
             self.kept.set_weights(self.model.get_weights())
-        self._average = [np.array(ops.convert_to_numpy(variable)) for variable in self.kept.trainable_variables]
+        self._average = [np.array(ops.convert_to_numpy(variable)) for variable in self.kept.weights]
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Take the new weights into the average."""
@@ -57,17 +58,14 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc] # Keras pub
             # JAX keeps the weights outside the model during an epoch.
             self.model.jax_state_sync()
         share = np.float32(1 - momentum_at(self.step, self.momentum))
-        for index, variable in enumerate(self.model.trainable_variables):
+        for index, variable in enumerate(self.model.weights):
             self._average[index] += share * (ops.convert_to_numpy(variable) - self._average[index])
         self.step += 1
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
-        """Bring the average, and the running statistics of the normalisation, into the kept network."""
-        for variable, average in zip(self.kept.trainable_variables, self._average, strict=True):
+        """Bring the average into the kept network."""
+        for variable, average in zip(self.kept.weights, self._average, strict=True):
             variable.assign(average)
-        pairs = zip(self.kept.non_trainable_variables, self.model.non_trainable_variables, strict=True)
-        for variable, current in pairs:
-            variable.assign(ops.convert_to_numpy(current))
 
 
 def save_weights(model: keras.Model, path: Path) -> None:

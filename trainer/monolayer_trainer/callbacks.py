@@ -1,10 +1,8 @@
 """What happens between the steps of a training: the learning rate, the checkpoint, the history."""
 
-import csv
 import logging
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +11,7 @@ from monolayer_trainer.averaging import save_weights
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.run_folder import Best, Progress, RunFolder
 from monolayer_trainer.schedule import Budget, learning_rate
+from monolayer_trainer.tables import read_rows, write_rows, write_whole
 
 Logs = Mapping[str, Any] | None
 
@@ -146,27 +145,3 @@ class History(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes
         self.rows = [old for old in self.rows if int(old["epoch"]) <= epoch] + [row]
         write_rows(self.folder.history, self.rows)
         log.info("%s", ", ".join(f"{name} {value}" for name, value in row.items()))
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a table with a header; none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
-    """Write a table whose columns are all names that occur, in the order of their first appearance."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step, so that a stop in between leaves the old one."""
-    fresh = path.with_name(path.name + ".next")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)

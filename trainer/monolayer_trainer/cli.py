@@ -218,3 +218,49 @@ def fit(
             }
         )
         fit_network(data, run, config, resume=resume)
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    *,
+    dataset: Annotated[
+        Path | None, typer.Option(help="Prepared data set; that of the training by default.", exists=True)
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Folder of images without masks, to predict only.", exists=True, file_okay=False)
+    ] = None,
+    phase_contrast: Annotated[
+        Path | None, typer.Option(help="Phase contrast images with labels, to measure K-means on.", exists=True)
+    ] = None,
+    tta: Annotated[bool, typer.Option("--tta", help="Average the answers for four mirror images.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Score this many images only.")] = None,
+) -> None:
+    """Score a network beside K-means and Otsu on the validation images, or predict images without masks."""
+    from monolayer_trainer.evaluate import evaluate as evaluate_run
+    from monolayer_trainer.evaluate import load_network
+    from monolayer_trainer.predict_folder import predict_folder
+    from monolayer_trainer.provenance import dataset_of
+    from monolayer_trainer.run_folder import RunFolder
+
+    folder = RunFolder(run)
+    with explained():
+        if test is not None:
+            failed = predict_folder(test, folder.predictions, *load_network(folder))
+            typer.echo(f"{folder.predictions}")
+            if failed:
+                typer.echo(f"failed: {', '.join(failed)}", err=True)
+                raise typer.Exit(1)
+            return
+        data = dataset or dataset_of(folder)
+        evaluate_run(run, data, phase_contrast_source=phase_contrast, tta=tta, limit=limit)
+        typer.echo(folder.report.read_text(encoding="utf-8"))
+
+
+@app.command()
+def board(run: Run, *, port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 6006) -> None:
+    """Show the run in TensorBoard, on this machine alone."""
+    from monolayer_trainer.board import start_board
+
+    with explained():
+        raise typer.Exit(start_board(run, port))

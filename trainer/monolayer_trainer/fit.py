@@ -10,8 +10,9 @@ from pathlib import Path
 from monolayer_trainer.card import draft_card
 from monolayer_trainer.config import TrainConfig, read_config, write_config
 from monolayer_trainer.dataset import Dataset
-from monolayer_trainer.holdout import draw, hold_out, write_tuning_list
+from monolayer_trainer.holdout import draw, hold_out, write_used_images
 from monolayer_trainer.memory import with_less_memory
+from monolayer_trainer.provenance import write_provenance
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.sampler import SamplerConfig
 from monolayer_trainer.sampler_process import start_worker_process
@@ -52,7 +53,8 @@ def fit(data: Path, run: Path, config: TrainConfig, *, resume: bool = False) -> 
     folder = RunFolder(run)
     config = folder.open(config, resume=resume)
     training, tuning = hold_out(dataset, config)
-    write_tuning_list(folder.tuning, tuning)
+    write_provenance(folder, dataset)
+    write_used_images(folder.images, training, tuning)
 
     def attempt(config: TrainConfig) -> None:
         write_config(config, folder.path)

@@ -4,7 +4,6 @@ Neither may be chosen on the validation images: the figures on those would flatt
 set aside, never trained on, and used for nothing else.
 """
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.split import split_by_group
+from monolayer_trainer.tables import write_rows
 
 
 def hold_out(dataset: Dataset, config: TrainConfig) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
@@ -49,9 +49,7 @@ def draw(samples: tuple[Sample, ...], count: int | None, seed: int) -> tuple[Sam
     return tuple(samples[index] for index in sorted(chosen))
 
 
-def write_tuning_list(path: Path, samples: tuple[Sample, ...]) -> None:
-    """Write which images were tuned on, one row each."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("ImageId", "group", "modality"))
-        writer.writerows((sample.id, sample.group, sample.modality) for sample in samples)
+def write_used_images(path: Path, training: tuple[Sample, ...], tuning: tuple[Sample, ...]) -> None:
+    """Write which images were trained on and which were tuned on, one row each."""
+    uses = [*(("training", sample) for sample in training), *(("tuning", sample) for sample in tuning)]
+    write_rows(path, [{"ImageId": s.id, "group": s.group, "modality": s.modality, "use": use} for use, s in uses])

@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from monolayer_core.errors import MonolayerError
+from monolayer_core.model_card import CARD_NAME
 from monolayer_trainer.config import CONFIG_NAME, TrainConfig, read_config, write_config
 
 
@@ -49,11 +50,15 @@ class RunFolder:
         self.last_average = path / "last_average.weights.h5"
         self.progress = path / "progress.json"
         self.best = path / "best.json"
-        self.tuning = path / "tuning.csv"
+        self.images = path / "images.csv"
         self.history = path / "history.csv"
         self.curves = path / "curves.png"
         self.summary = path / "model_summary.txt"
         self.architecture = path / "architecture.png"
+        self.card = path / CARD_NAME
+        self.provenance = path / "provenance.json"
+        self.scores = path / "scores.csv"
+        self.predictions = path / "predictions"
         self.metrics = path / "metrics.json"
         self.report = path / "evaluation.md"
         self.figures = path / "figures"

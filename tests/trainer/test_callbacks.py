@@ -1,0 +1,85 @@
+"""What happens between steps, driven by hand."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from monolayer_trainer.callbacks import KeepBest, Pace
+from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.run_folder import RunFolder
+from monolayer_trainer.schedule import Budget
+from monolayer_trainer.tables import read_rows, write_rows
+
+
+def network() -> keras.Model:
+    image = keras.Input((2,))
+    return keras.Model(image, keras.layers.Dense(1)(image))
+
+
+def keep_best(tmp_path, scores: list[float], *, every: int = 1, patience: int | None = None, epochs: int = 100):
+    """Run epochs until a score is wanted that is not there, or the callback stops the training."""
+    folder, kept, left = RunFolder(tmp_path), network(), iter(scores)
+    callback = KeepBest(folder, kept, lambda model: next(left), every=every, patience=patience)
+    callback.set_model(SimpleNamespace(stop_training=False))
+    callback.set_params({"epochs": epochs})
+    scored = []
+    for epoch in range(epochs):
+        kept.set_weights([np.full_like(weight, epoch + 1) for weight in kept.get_weights()])
+        logs: dict[str, float] = {}
+        try:
+            callback.on_epoch_end(epoch, logs)
+        except StopIteration:
+            break
+        if "score" in logs:
+            scored.append(epoch + 1)
+        if callback.model.stop_training:
+            break
+    return folder, scored
+
+
+def test_the_network_with_the_best_score_is_kept(tmp_path):
+    folder, _ = keep_best(tmp_path, [0.1, 0.4, 0.3])
+    best = folder.read_best()
+    assert best is not None
+    assert (best.score, best.epoch, best.scores_since) == (0.4, 2, 1)
+    kept = keras.saving.load_model(folder.model, compile=False)
+    assert np.all(kept.get_weights()[0] == 2)
+
+
+def test_the_first_epoch_every_nth_and_the_last_are_scored(tmp_path):
+    _, scored = keep_best(tmp_path, [0.1, 0.2, 0.3, 0.4], every=3, epochs=8)
+    assert scored == [1, 3, 6, 8]
+
+
+def test_after_too_many_scores_without_a_better_one_the_training_ends(tmp_path):
+    _, scored = keep_best(tmp_path, [0.5, 0.4, 0.3, 0.9], patience=2)
+    assert scored == [1, 2, 3]
+
+
+def test_the_learning_rate_is_set_before_each_step_and_the_clock_ends_the_training():
+    seconds = iter([0.0, 0.0, 30.0, 30.0, 61.0])
+    budget = Budget(total_steps=10, minutes=1, now=lambda: next(seconds))
+    pace = Pace(TrainConfig(learning_rate=1.0, warmup=0.0), budget, first_step=5)
+    pace.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.0), stop_training=False))
+    rates, stopped = [], []
+    for batch in range(2):
+        pace.on_train_batch_begin(batch)
+        pace.on_train_batch_end(batch)
+        rates.append(pace.model.optimizer.learning_rate)
+        stopped.append(pace.model.stop_training)
+    assert rates == pytest.approx([1.0, 0.505])
+    assert stopped == [False, True]
+    assert pace.step == 7
+
+
+def test_a_table_gains_columns_as_they_appear(tmp_path):
+    rows = [{"epoch": "1"}, {"epoch": "2", "score": "0.5"}]
+    write_rows(tmp_path / "history.csv", rows)
+    assert (tmp_path / "history.csv").read_text() == "epoch,score\n1,\n2,0.5\n"
+    assert read_rows(tmp_path / "history.csv")[1] == rows[1]
+
+
+def test_a_missing_table_has_no_rows(tmp_path):
+    assert read_rows(tmp_path / "nothing.csv") == []

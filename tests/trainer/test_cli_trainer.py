@@ -1,0 +1,143 @@
+"""The command line, run in this process with Typer's runner."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from monolayer_trainer.board import board_command
+from monolayer_trainer.cli import app
+from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.run_folder import RunError
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def data(disc_dataset, tmp_path_factory):
+    return disc_dataset(tmp_path_factory.mktemp("data"), count=6, size=(48, 64), discs=2)
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """Replace the training by a list of what it would have been given."""
+    calls = []
+    monkeypatch.setattr(
+        "monolayer_trainer.fit.fit", lambda data, run, config, *, resume: calls.append((data, run, config, resume))
+    )
+    return calls
+
+
+def test_prepare_writes_a_data_set_and_says_what_is_in_it(data, tmp_path):
+    source = data.parent / "source"
+    result = runner.invoke(
+        app, ["prepare", str(source), str(tmp_path / "set"), "--kind", "labels", "--classes", "disc"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "unknown, train: " in result.output
+    assert (tmp_path / "set" / "dataset.json").exists()
+
+
+def test_fit_without_options_trains_as_the_configuration_says(data, tmp_path, fitted):
+    result = runner.invoke(app, ["fit", str(data), str(tmp_path / "run")])
+    assert result.exit_code == 0, result.output
+    assert fitted == [(data, tmp_path / "run", TrainConfig(), False)]
+
+
+def test_every_option_of_fit_reaches_the_configuration(data, tmp_path, fitted):
+    options = (
+        "--name x --kind semantic --channels grey --base-width 8 --depth 3 --dropout 0.2 --no-imagenet --batch-size 4 "
+        "--crop-side 128 --epochs 7 --steps-per-epoch 3 --minutes 1.5 --limit 9 --learning-rate 0.01 --patience 2 "
+        "--score-every 1 --no-mixed-precision --seed 5 --class-weights 2.5 --resume"
+    )
+    result = runner.invoke(app, ["fit", str(data), str(tmp_path / "run"), *options.split()])
+    assert result.exit_code == 0, result.output
+    _, _, config, resume = fitted[0]
+    assert resume
+    assert config == TrainConfig(
+        name="x",
+        kind="semantic",
+        distance=False,
+        channels="grey",
+        base_width=8,
+        depth=3,
+        dropout=0.2,
+        imagenet=False,
+        batch_size=4,
+        crop_side=128,
+        epochs=7,
+        steps_per_epoch=3,
+        minutes=1.5,
+        limit=9,
+        learning_rate=0.01,
+        patience=2,
+        score_every=1,
+        mixed_precision=False,
+        seed=5,
+        class_weights=(2.5,),
+    )
+
+
+def test_the_mobilenet_unet_gets_crops_of_its_side(data, tmp_path, fitted):
+    runner.invoke(app, ["fit", str(data), str(tmp_path / "run"), "--architecture", "mobilenet-unet"])
+    assert fitted[0][2].crop_side == 128
+
+
+def test_class_weights_can_follow_the_data(data, tmp_path, fitted):
+    runner.invoke(app, ["fit", str(data), str(tmp_path / "run"), "--class-weights", "auto"])
+    assert fitted[0][2].class_weights == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--crop-side", "100"], "multiple of 16"),
+        (["--class-weights", "many"], "numbers separated by commas"),
+        (["--batch-size", "0"], "batch_size"),
+    ],
+    ids=str,
+)
+def test_options_that_make_no_sense_are_explained(data, tmp_path, fitted, options, message):
+    result = runner.invoke(app, ["fit", str(data), str(tmp_path / "run"), *options])
+    assert result.exit_code != 0
+    assert message in result.output
+    assert not fitted
+
+
+def test_a_folder_that_is_no_data_set_is_explained(tmp_path):
+    result = runner.invoke(app, ["fit", str(tmp_path), str(tmp_path / "run")])
+    assert result.exit_code == 1
+    assert "run `monolayer-train prepare` first" in result.output
+
+
+def test_a_run_that_is_not_finished_cannot_be_evaluated(tmp_path):
+    result = runner.invoke(app, ["evaluate", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "name the data set" in result.output
+
+
+def test_tensorboard_listens_on_this_machine_alone(tmp_path):
+    (tmp_path / "tb").mkdir()
+    command = board_command(tmp_path, 6007)
+    assert command[1:] == [
+        "-m", "tensorboard.main", "--logdir", str(tmp_path / "tb"), "--host", "127.0.0.1", "--port", "6007",
+    ]  # fmt: skip
+
+
+def test_a_run_without_anything_for_tensorboard_is_explained(tmp_path):
+    with pytest.raises(RunError, match="nothing for TensorBoard"):
+        board_command(tmp_path, 6006)
+    result = runner.invoke(app, ["board", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "nothing for TensorBoard" in result.output
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from typer.testing import CliRunner; from monolayer_trainer.cli import app\n"
+        "assert 'evaluate' in CliRunner().invoke(app, ['--help']).output\n"
+        "print(*{'keras', 'tensorflow', 'cv2', 'matplotlib', 'fastapi', 'sklearn'} & set(sys.modules))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert loaded == []

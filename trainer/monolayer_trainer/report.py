@@ -1,0 +1,117 @@
+"""The evaluation as a page to read: ``evaluation.md``."""
+
+from typing import Any
+
+from monolayer_core.model_card import ModelCard
+from monolayer_trainer.methods import NETWORK
+from monolayer_trainer.run_folder import RunFolder
+
+COLUMNS = {
+    "kaggle_score": "Kaggle score",
+    "average_precision_50": "AP@0.5",
+    "average_precision_75": "AP@0.75",
+    "panoptic_quality": "PQ",
+    "dice": "Dice",
+    "iou": "IoU",
+    "count_error_absolute": "count error",
+    "confluency_error_absolute": "confluency error",
+}
+"""Figures shown, with their headings."""
+
+UNSEEN = """None of these groups was trained on, and none served to choose the checkpoint or the thresholds: those were
+chosen on a tenth of the training groups that was set aside (`images.csv`)."""
+
+INTERVALS = """In brackets the 95 % interval of a bootstrap over groups. Errors are means of absolute values, in objects
+per image and in percentage points of confluency."""
+
+
+def write_report(folder: RunFolder, card: ModelCard, metrics: dict[str, Any]) -> None:
+    """Write the page into the run folder."""
+    folder.report.write_text(render(card, metrics), encoding="utf-8")
+
+
+def render(card: ModelCard, metrics: dict[str, Any]) -> str:
+    """Render the page as Markdown.
+
+    Parameters
+    ----------
+    card
+        Of the network.
+    metrics
+        As ``metrics.json`` holds them.
+    """
+    methods = metrics["methods"]
+    overall = methods[NETWORK]["overall"]
+    thresholds = ", ".join(f"{name} {value:g}" for name, value in card.thresholds.model_dump().items())
+    lines = [
+        f"# {card.name} {card.version} on {metrics['dataset']}",
+        "",
+        f"{overall['images']} validation images of {overall['groups']} groups, {overall['truth_objects']} objects.",
+        UNSEEN,
+        f"Thresholds: {thresholds}.",
+        "",
+        INTERVALS,
+        "",
+        *table(["method", *COLUMNS.values()], [method_row(name, part["overall"]) for name, part in methods.items()]),
+        "",
+        "## By modality",
+        "",
+        *modality_table(methods),
+        "",
+        "![Kaggle score by modality](figures/scores_by_modality.png)",
+        "",
+        "## K-means where no network is",
+        "",
+        *kmeans_lines(metrics["kmeans"]),
+        "",
+        "## Examples",
+        "",
+        "Input | truth | network, by the network's Kaggle score.",
+        "",
+        *(f"![{name}](figures/{name}.png)\n" for name in ("best", "median", "worst")),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
+
+
+def method_row(name: str, part: dict[str, Any]) -> list[str]:
+    """One method with all its figures."""
+    return [name, *(with_interval(part[column]) for column in COLUMNS)]
+
+
+def with_interval(value: dict[str, float | None]) -> str:
+    """Mean and, where there is one, the interval."""
+    text = f"{value['mean']:.3f}"
+    return text if value["low"] is None else f"{text} ({value['low']:.2f} to {value['high']:.2f})"
+
+
+def modality_table(methods: dict[str, Any]) -> list[str]:
+    """Kaggle score of each method, and Dice and AP of the network, for each kind of picture."""
+    header = ["modality", "images", *(f"{name}: Kaggle score" for name in methods), "network: AP@0.5", "network: Dice"]
+    rows = []
+    for modality, part in methods[NETWORK]["by_modality"].items():
+        scores = [with_interval(method["by_modality"][modality]["kaggle_score"]) for method in methods.values()]
+        means = [f"{part[name]['mean']:.3f}" for name in ("average_precision_50", "dice")]
+        rows.append([modality, str(part["images"]), *scores, *means])
+    return table(header, rows)
+
+
+def kmeans_lines(figures: dict[str, Any]) -> list[str]:
+    """Sentences on uneven light, inversion and phase contrast."""
+    vignette = "{mean:.3f} on average, {worst:.3f} at worst".format(**figures["vignette_dice"])
+    inversion = "{mean:.2f} % on average, {worst:.2f} % at worst".format(**figures["inversion_percent"])
+    lines = [
+        f"- {figures['images']} images with a 3:1 vignette, flat field on. Dice with the answer without: {vignette}.",
+        f"- The same images inverted. Pixels of the mask that change: {inversion}.",
+    ]
+    if "phase_contrast" in figures:
+        phase = figures["phase_contrast"]
+        lines.append(
+            f"- Phase contrast by texture, {phase['images']} images: confluency wrong by "
+            f"{phase['confluency_error_absolute']:.1f} percentage points on average (bias {phase['bias']:+.1f})."
+        )
+    return lines
