@@ -1,8 +1,9 @@
 """The running average of the weights, which scores better and more evenly than the weights of any one step.
 
 Polyak and Juditsky (1992); the average follows closely at first and slowly later, as in TensorFlow's
-`ExponentialMovingAverage`, so that the network of a short run is not an average with its random beginning. The running statistics of the batch
-normalisation are averaged too: those of a few batches of different kinds of picture do not fit any single picture.
+`ExponentialMovingAverage`, so that the network of a short run is not an average with its random beginning. The running
+statistics of the batch normalisation are averaged too: those of the last few batches, whichever kinds of picture they
+held, fit no picture well.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ def momentum_at(step: int, highest: float) -> float:
 
 
 class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
-    """Averages weights and statistics after every step and brings the average into the network that is kept after every epoch.
+    """Averages weights and statistics after every step; after every epoch the average goes into the kept network.
 
     Parameters
     ----------
