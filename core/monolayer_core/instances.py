@@ -71,12 +71,13 @@ def fill_holes(mask: Mask, max_hole_area_px: int) -> Mask:
     """
     if max_hole_area_px <= 0:
         return mask
-    height, width = mask.shape
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=BACKGROUND_CONNECTIVITY)
-    left, top, wide, tall, area = stats.T
-    is_hole = (left > 0) & (top > 0) & (left + wide < width) & (top + tall < height) & (area <= max_hole_area_px)
-    is_hole[0] = False  # the pieces' own background: our foreground
-    filled: Mask = mask | is_hole[pieces] if is_hole.any() else mask
+    _, components = cv2.connectedComponents((~mask).view(np.uint8), connectivity=BACKGROUND_CONNECTIVITY)
+    pieces = np.asarray(components, dtype=np.int32)
+    is_hole = find_row_runs(pieces).areas_px <= max_hole_area_px
+    is_hole[_labels_at_edges(pieces) - 1] = False
+    if not is_hole.any():
+        return mask
+    filled: Mask = mask | np.take(np.append(False, is_hole), pieces, mode="clip")
     return filled
 
 
@@ -119,8 +120,7 @@ def remove_border(labels: LabelImage) -> LabelImage:
     """Remove objects that touch the edge of the image and number the others anew, see `relabel`."""
     runs = find_row_runs(labels)
     is_kept = runs.areas_px > 0
-    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        is_kept[edge[edge > 0] - 1] = False
+    is_kept[_labels_at_edges(labels) - 1] = False
     return _keep(labels, runs, is_kept)
 
 
@@ -150,5 +150,10 @@ def _keep(labels: LabelImage, runs: RowRuns, is_kept: npt.NDArray[np.bool_]) -> 
     order = kept[np.argsort(first_run[kept])]
     new_label = np.zeros(runs.count + 1, dtype=np.int32)
     new_label[order + 1] = np.arange(1, order.size + 1)
-    renumbered: LabelImage = new_label[labels]
-    return renumbered
+    return np.take(new_label, labels, mode="clip")  # "clip" spares a check of the indices
+
+
+def _labels_at_edges(labels: LabelImage) -> npt.NDArray[np.int32]:
+    """Labels above 0 along the four edges of the image, some of them repeatedly."""
+    edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return edges[edges > 0]
