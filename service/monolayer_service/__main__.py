@@ -11,6 +11,9 @@ from monolayer_service.app import create_app, stop_being_ready
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.logs import configure_logging
 
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than the 60 seconds of common load balancers: the side that reuses a connection should close it."""
+
 
 class Server(uvicorn.Server):
     """A server whose readiness falls before its port closes, so that a load balancer can look away first.
@@ -53,6 +56,7 @@ def serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     Server(config, app, settings.drain_seconds).run()

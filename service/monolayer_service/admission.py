@@ -142,12 +142,18 @@ class Gate:
         self.limits = limits
         self.pool = ThreadPoolExecutor(limits.running_requests, thread_name_prefix="compute")
         self._metrics = metrics
+        self.finished = 0
         self._inside = 0
         self._held_bytes = 0
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
         self._mean_megapixels = 1.0
         self._seconds_per_megapixel = 1.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is inside."""
+        return self._inside == 0
 
     def close(self) -> None:
         """End the threads; those at work finish first."""
@@ -237,6 +243,7 @@ class Gate:
             self._waiting.remove(ticket)
         if ticket in self._running and ticket.started_at is not None:
             self._running.remove(ticket)
+            self.finished += 1
             self._learn(ticket, time.monotonic() - ticket.started_at)
         self._start_waiting()
 

@@ -1,5 +1,6 @@
 """The application, made by a function: its state is built when it starts, not when it is imported."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from monolayer_service.analysis import Analyst
 from monolayer_service.compute import apply_plan, plan_compute
 from monolayer_service.dependencies import Services
 from monolayer_service.errors import install_handlers
+from monolayer_service.housekeeping import keep_house
 from monolayer_service.registry import load_registry
 from monolayer_service.routes import confluency, docs, health, models, segment, submission
 from monolayer_service.settings import Settings
@@ -41,7 +43,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gate = Gate(GateLimits.of(settings, plan.running_requests), metrics)
         registry = await run_in_threadpool(load_registry, settings, plan, metrics)
         app.state.services = Services(settings, metrics, gate, registry, Analyst(registry, metrics))
+        housekeeping = asyncio.create_task(keep_house(gate, registry, settings.idle_seconds))
         yield
+        housekeeping.cancel()
         gate.close()
 
     app = FastAPI(

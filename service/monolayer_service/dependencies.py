@@ -10,6 +10,7 @@ from typing import Annotated, ParamSpec
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from monolayer_core.image_io import ImageLimits
 from monolayer_service.admission import Gate, Ticket
@@ -133,13 +134,20 @@ async def uploads_of(
 Uploads = Annotated[list[UploadedFile], Depends(uploads_of)]
 
 
-async def wait_for_turn(
-    upload: Upload, permit: Permit, options: RequestOptions, services: AppServices, timings: RequestTimings
-) -> Ticket:
-    """Check the size the header announces and wait for the turn of an image of that size."""
-    pixels = await run_in_threadpool(check_header, upload, options, image_limits(services.settings))
+async def size_of(upload: Upload, options: RequestOptions, services: AppServices) -> float:
+    """Check the size in megapixels that the header announces."""
+    return await run_in_threadpool(check_header, upload, options, image_limits(services.settings)) / 1e6
+
+
+Megapixels = Annotated[float, Depends(size_of)]
+
+
+async def wait_for_turn(request: Request, permit: Permit, size: Megapixels, timings: RequestTimings) -> Ticket:
+    """Wait for the turn of an image of that size; nothing is computed for a caller who has gone away meanwhile."""
     with timings.measure("queue"):
-        await permit.start(pixels / 1e6)
+        await permit.start(size)
+    if await request.is_disconnected():
+        raise ClientDisconnect
     return permit
 
 

@@ -57,6 +57,12 @@ class Registry:
             raise UnknownModelError(f"model {name[:64]!r} is not in the folder of bundles; there are: {known}")
         return bundle
 
+    def trim(self) -> None:
+        """Give back the memory that networks have taken; they share it, so one of them does it for all."""
+        networks = (bundle.segmenter.network for bundle in self.bundles.values() if bundle.segmenter)
+        if (network := next(networks, None)) is not None:
+            network.trim()
+
     def check_ready(self) -> None:
         """Check that every bundle in the folder is usable; a folder without bundles is a K-means service.
 
@@ -81,7 +87,9 @@ def load_registry(settings: Settings, plan: ComputePlan, metrics: Metrics) -> Re
         folders, problem = [], f"the folder of bundles cannot be read: {error.strerror}"
     bundles = {folder.name: _open(folder, settings, plan, metrics) for folder in folders}
     warm([bundle.segmenter for bundle in bundles.values() if bundle.segmenter], settings.idle_memory_mib * 2**20)
-    return Registry(bundles, problem)
+    registry = Registry(bundles, problem)
+    registry.trim()
+    return registry
 
 
 def _open(folder: Path, settings: Settings, plan: ComputePlan, metrics: Metrics) -> Bundle:

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     idle_memory_mib: Count = Field(
         600, description="Tile sides are warmed at start only while the process stays below this much memory, in MiB."
     )
+    idle_seconds: Seconds = Field(
+        30.0, gt=0, description="Time without work after which memory is given back to the system, in seconds."
+    )
     threads: Count = Field(0, description="Threads for one network run; 0 means every core the process may use.")
 
     running_requests: Count = Field(0, description="Requests computed at once; 0 means one per core, at least two.")

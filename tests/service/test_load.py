@@ -110,3 +110,35 @@ async def test_a_body_that_does_not_arrive_in_time_is_given_up(toy_bundles):
             answer = await client.post("/v1/segment", content=slow_body(), headers={"Content-Type": "image/png"})
     assert answer.status_code == 408
     assert answer.json()["error"]["code"] == "upload_timeout"
+
+
+async def test_nothing_is_computed_for_a_caller_who_has_gone_away(toy_bundles, blobs_png, monkeypatch):
+    app = create_app(Settings(models=toy_bundles))
+    messages = [{"type": "http.request", "body": blobs_png}, {"type": "http.disconnect"}]
+    statuses = []
+
+    async def receive():
+        return messages.pop(0) if len(messages) > 1 else messages[0]
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    def refuse(*_):
+        raise AssertionError("computed all the same")
+
+    monkeypatch.setattr("monolayer_service.analysis.Analyst.analyse", refuse)
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/segment",
+        "raw_path": b"/v1/segment",
+        "query_string": b"",
+        "headers": [(b"content-type", b"image/png")],
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("service", 80),
+    }
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+    assert statuses == [400]

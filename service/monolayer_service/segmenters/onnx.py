@@ -11,7 +11,7 @@ from monolayer_core.model_card import ModelCard
 from monolayer_core.pipeline import Segmentation, interpret, predict_probabilities, prepare
 from monolayer_service.options import Options
 from monolayer_service.segmenters.base import ModelUse, Work, segment_options
-from monolayer_service.segmenters.session import CPU, CUDA, Network
+from monolayer_service.segmenters.session import CPU, CUDA, Network, TileSize
 from monolayer_service.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -30,8 +30,10 @@ class OnnxSegmenter:
         self._metrics = metrics
 
     def warm(self, side: int) -> None:
-        """Make the session of a tile side and run it once, so that the first request does not pay for it."""
-        self.network.run(np.zeros((1, side, side, self.network.card.channel_count), np.uint8))
+        """Make the session of a tile side, so that the first request does not pay for it; on a GPU run it once too."""
+        self.network.open(TileSize(side, side))
+        if self.network.provider != CPU:
+            self.network.run(np.zeros((1, side, side, self.network.card.channel_count), np.uint8))
 
     def segment(self, pixels: Pixels, options: Options, work: Work) -> tuple[Segmentation, ModelUse | None]:
         """See `Segmenter.segment`."""

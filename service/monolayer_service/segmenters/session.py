@@ -4,10 +4,12 @@ A session is made for one tile size: fixing the symbolic height and width lets t
 of the graph. Sizes that were not warmed at start get their session when they are first needed.
 """
 
+import functools
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
 import structlog
 
@@ -23,6 +25,13 @@ INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
 
 _ONLY_ERRORS = 3
+
+
+@functools.cache
+def share_arena() -> None:
+    """Let all sessions of the process draw from one arena, so that their memory does not add up. Done once."""
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(memory, None)
 
 
 @dataclass(frozen=True)
@@ -91,14 +100,9 @@ class Network:
         PredictionError
             The runtime failed, or gave something else than the card promises.
         """
-        size = TileSize(*tiles.shape[1:3])
-        options = ort.RunOptions()
-        options.log_severity_level = _ONLY_ERRORS
-        # The memory of a run is given back: an idle service must not hold what its largest image once took.
-        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
-            session = self.open(size, provider)
-            answer: TileBatch = session.run([OUTPUT_NAME], {INPUT_NAME: tiles}, options)[0]
+            session = self.open(TileSize(*tiles.shape[1:3]), provider)
+            answer: TileBatch = session.run([OUTPUT_NAME], {INPUT_NAME: tiles})[0]
         except Exception as error:
             raise PredictionError(f"the network {self.card.name} failed: {error}") from error
         expected = (*tiles.shape[:3], len(self.card.outputs))
@@ -108,8 +112,21 @@ class Network:
             )
         return answer
 
+    def trim(self) -> None:
+        """Give back to the system what runs on the CPU have taken, by one more run on the smallest size.
+
+        All sessions draw from one arena, so this trims those of other networks too.
+        """
+        size = TileSize(self.card.tile_sides[0], self.card.tile_sides[0])
+        options = ort.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        tile = np.zeros((1, size.height, size.width, self.card.channel_count), np.uint8)
+        self.open(size, CPU).run([OUTPUT_NAME], {INPUT_NAME: tile}, options)
+
     def _create(self, size: TileSize, provider: str) -> ort.InferenceSession:
+        share_arena()
         options = ort.SessionOptions()
+        options.add_session_config_entry("session.use_env_allocators", "1")
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _ONLY_ERRORS

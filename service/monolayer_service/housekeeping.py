@@ -1,0 +1,62 @@
+"""Memory is given back when nothing runs.
+
+ONNX Runtime keeps what its largest run once took, because giving it back after every run costs a quarter of the speed;
+and the C library keeps what threads have freed. Both are trimmed once the service has had nothing to do for a while.
+"""
+
+import asyncio
+import ctypes
+from collections.abc import Callable
+
+import structlog
+
+from monolayer_service.admission import Gate
+from monolayer_service.registry import Registry
+from monolayer_service.telemetry.memory import resident_bytes
+
+log = structlog.get_logger(__name__)
+
+
+class Housekeeper:
+    """Looks in from time to time, and gives memory back once after every stretch of work."""
+
+    def __init__(self, gate: Gate, registry: Registry) -> None:
+        self._gate = gate
+        self._registry = registry
+        self._finished_at_last_look = 0
+        self._finished_at_last_trim = 0
+
+    async def look(self) -> None:
+        """Trim if nothing runs, nothing was finished since the last look, and something since the last trim."""
+        finished = self._gate.finished
+        is_quiet = self._gate.is_idle and finished == self._finished_at_last_look
+        self._finished_at_last_look = finished
+        if is_quiet and finished != self._finished_at_last_trim:
+            self._finished_at_last_trim = finished
+            await asyncio.get_running_loop().run_in_executor(self._gate.pool, give_back_memory, self._registry)
+
+
+async def keep_house(gate: Gate, registry: Registry, idle_seconds: float) -> None:
+    """Look in every `idle_seconds`, for ever; cancelled when the service stops."""
+    housekeeper = Housekeeper(gate, registry)
+    while True:
+        await asyncio.sleep(idle_seconds)
+        await housekeeper.look()
+
+
+def give_back_memory(registry: Registry) -> None:
+    """Trim the runtime's memory and the C library's."""
+    before = resident_bytes() or 0
+    registry.trim()
+    if (trim := _malloc_trim()) is not None:
+        trim(0)
+    log.info("memory given back", before_mib=before >> 20, after_mib=(resident_bytes() or 0) >> 20)
+
+
+def _malloc_trim() -> Callable[[int], int] | None:
+    """Give glibc's ``malloc_trim``; other C libraries have none."""
+    try:
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
+    return trim

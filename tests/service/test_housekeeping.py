@@ -1,0 +1,98 @@
+import asyncio
+
+import numpy as np
+import pytest
+
+from monolayer_service import housekeeping
+from monolayer_service.admission import Gate, GateLimits
+from monolayer_service.app import create_app
+from monolayer_service.housekeeping import Housekeeper, give_back_memory
+from monolayer_service.registry import load_registry
+from monolayer_service.segmenters.bundle import open_bundle
+from monolayer_service.settings import Settings
+from monolayer_service.telemetry.metrics import Metrics
+
+
+@pytest.fixture
+def gate():
+    gate = Gate(GateLimits.of(Settings(), 2), Metrics())
+    yield gate
+    gate.close()
+
+
+class CountingRegistry:
+    """Counts how often it is trimmed."""
+
+    trims = 0
+
+    def trim(self):
+        self.trims += 1
+
+
+async def work(gate):
+    async with gate.enter() as ticket:
+        await ticket.start(1)
+
+
+async def test_memory_is_given_back_once_after_work_that_is_a_look_ago(gate):
+    registry = CountingRegistry()
+    housekeeper = Housekeeper(gate, registry)
+    trims = []
+    for has_work in (False, True, False, False, True, True, False):
+        if has_work:
+            await work(gate)
+        await housekeeper.look()
+        trims.append(registry.trims)
+    assert trims == [0, 0, 1, 1, 1, 1, 2]
+
+
+async def test_nothing_is_trimmed_while_a_request_is_inside(gate):
+    registry = CountingRegistry()
+    housekeeper = Housekeeper(gate, registry)
+    await work(gate)
+    await housekeeper.look()
+    async with gate.enter():
+        await housekeeper.look()
+    assert registry.trims == 0
+    await housekeeper.look()
+    assert registry.trims == 1
+
+
+async def test_the_service_looks_in_by_itself(toy_bundles, monkeypatch):
+    looked = asyncio.Event()
+
+    async def look(self):
+        looked.set()
+
+    monkeypatch.setattr(Housekeeper, "look", look)
+    app = create_app(Settings(models=toy_bundles, idle_seconds=0.001))
+    async with app.router.lifespan_context(app):
+        await looked.wait()
+
+
+def test_networks_still_answer_after_their_memory_was_given_back(toy_bundles, monkeypatch):
+    from monolayer_service.compute import ComputePlan
+
+    registry = load_registry(Settings(models=toy_bundles), ComputePlan(1, 2, 1), Metrics())
+    network = registry.require("nuclei").segmenter.network
+    tiles = np.full((1, 64, 64, 1), 200, np.uint8)
+    before = network.run(tiles)
+    give_back_memory(registry)
+    np.testing.assert_array_equal(network.run(tiles), before)
+    monkeypatch.setattr(housekeeping.ctypes, "CDLL", lambda _: object())
+    give_back_memory(registry)
+
+
+def test_a_service_without_networks_has_nothing_of_theirs_to_trim(tmp_path):
+    from monolayer_service.compute import ComputePlan
+
+    give_back_memory(load_registry(Settings(models=tmp_path), ComputePlan(1, 2, 1), Metrics()))
+
+
+def test_all_networks_draw_from_one_arena(toy_bundles):
+    session_options = [
+        network.open(next(iter(network.warm_sizes))).get_session_options()
+        for network in (open_bundle(toy_bundles / name, prefer_cuda=False, threads=1) for name in ("nuclei", "blood"))
+    ]
+    entries = [options.get_session_config_entry("session.use_env_allocators") for options in session_options]
+    assert entries == ["1", "1"]
