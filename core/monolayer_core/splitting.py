@@ -136,7 +136,8 @@ def _hand_on(labels: LabelImage, index: IndexArray, nearest: Int32Array) -> None
     """
     flat = labels.ravel()
     beside = _neighbours(labels.shape, index)
-    row_of_pixel = _paint(labels.shape, index, np.arange(1, index.size + 1)).ravel()  # 0 where no stray pixel is
+    # 1 + row in `index`, so that 0 says that a pixel is no stray.
+    row_of_pixel = _paint(labels.shape, index, np.arange(1, index.size + 1, dtype=np.int32)).ravel()
     for only_own in (True, False):
         rows = np.flatnonzero(flat[index] == 0)
         for _ in range(_MAX_STEPS):
