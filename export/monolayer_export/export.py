@@ -1,5 +1,6 @@
 """The steps from a training run to a bundle, in their order."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,6 +25,8 @@ from monolayer_export.session import onnx_predict
 from monolayer_export.simplify import simplify
 
 LIBRARIES = ("keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx")
+
+log = logging.getLogger(__name__)
 
 Announce = Callable[[str], None]
 """Told what is done next, in a few words."""
@@ -108,15 +111,20 @@ def build_graph(network: KerasNetwork, card: ModelCard) -> onnx.ModelProto:
 
 def find_halo(model: onnx.ModelProto, card: ModelCard, trial: TrialImages) -> HaloMeasurement:
     """Measure the halo; a network of one size has no untiled answer to compare with and gets the widest that fits."""
-    if not card.dynamic_size:
-        return HaloMeasurement(widest_halo(card.tile_sides[0], card.divisor), card.tile_sides, (), sufficient=False)
-    return measure_halo(
-        onnx_predict(to_bytes(model)),
-        trial.images,
-        tile_sides=card.tile_sides,
-        divisor=card.divisor,
-        output_count=len(card.outputs),
-    )
+    if card.dynamic_size:
+        found = measure_halo(
+            onnx_predict(to_bytes(model)),
+            trial.images,
+            tile_sides=card.tile_sides,
+            divisor=card.divisor,
+            output_count=len(card.outputs),
+        )
+    else:
+        widest = widest_halo(card.tile_sides[0], card.divisor)
+        found = HaloMeasurement(widest, card.tile_sides, (), sufficient=False)
+    if not found.sufficient:
+        log.warning("the halo of %d pixels is the widest that fits; it is not shown to suffice", found.halo)
+    return found
 
 
 def complete_card(card: ModelCard, halo: HaloMeasurement, trial: TrialImages) -> ModelCard:

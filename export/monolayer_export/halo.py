@@ -49,7 +49,7 @@ def measure_halo(
 
     The smallest tile side is used: it has the most seams. Halos are tried below half of it; where none suffices, that
     side is given up and the next one tried, as long as an image is larger than it. In the end, where no side has a halo
-    that suffices, all sides are kept with the widest halo that fits into the smallest, and the log warns.
+    that suffices, all sides are kept with the widest halo that fits into the smallest.
 
     Parameters
     ----------

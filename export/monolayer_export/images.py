@@ -33,6 +33,9 @@ MAX_IMAGES = 8
 MAX_SIDE = 1024
 """Larger images are cropped, in pixels: sixteen tiles of 256, and a network can still see the whole at once."""
 
+SYNTHETIC_SIDE = 768
+"""Height and width of synthetic images, in pixels, where tiles are not larger."""
+
 PROVENANCE_NAME = "provenance.json"
 DATASET_NAME = "dataset.json"
 SPLIT_NAME = "split.csv"
@@ -75,6 +78,7 @@ def gather_images(run: Path, card: ModelCard, folder: Path | None = None) -> Tri
         `folder` was given and holds no image that can be read.
     """
     paths = _paths(folder) if folder else _paths_of_run(run)
+    side = card.tile_sides[0]
     images = list(_read(evenly_spaced(paths, MAX_FILES), card))
     if not images and folder:
         raise ExportError(f"{folder} holds no image that can be read")
@@ -82,8 +86,8 @@ def gather_images(run: Path, card: ModelCard, folder: Path | None = None) -> Tri
         log.warning(
             "no validation images at hand: the network is tried on synthetic texture (--images names real ones)"
         )
-        return TrialImages(tuple(synthetic_images(card.channel_count)), "synthetic texture")
-    side = card.tile_sides[0]
+        texture = synthetic_images(card.channel_count, side=max(SYNTHETIC_SIDE, 2 * side))
+        return TrialImages(tuple(texture), "synthetic texture")
     larger = [image for image in images if max(image.shape[:2]) > side]
     if larger:
         chosen = evenly_spaced(larger, MAX_IMAGES)
@@ -117,7 +121,9 @@ def mosaic(images: Sequence[ImageUInt8], side: int) -> ImageUInt8:
     return np.vstack([np.hstack(squares[:2]), np.hstack(squares[2:])])
 
 
-def synthetic_images(channels: int, *, count: int = 2, side: int = 768, seed: int = 0) -> Iterator[ImageUInt8]:
+def synthetic_images(
+    channels: int, *, count: int = 2, side: int = SYNTHETIC_SIDE, seed: int = 0
+) -> Iterator[ImageUInt8]:
     """Bright discs of cell size on uneven ground, with noise; ``(side, side, channels)``."""
     random = np.random.default_rng(seed)
     for _ in range(count):

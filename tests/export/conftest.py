@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from monolayer_core.model_card import ModelCard, Output, TrainingData, write_card
+from monolayer_core.model_card import ModelCard, Output, TrainingData
 
 # Read by TensorFlow when it is imported: no word about a GPU that is not there.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -101,13 +100,3 @@ def randomize_normalization(network) -> None:
             layer.set_weights([scale, *random.normal(0.0, 0.3, (2, *shape)), variance])
         elif hasattr(layer, "layers"):
             randomize_normalization(layer)
-
-
-@pytest.fixture
-def toy_run(tmp_path: Path, toy_network, toy_card: ModelCard) -> Path:
-    """A run folder as the trainer leaves it: network and draft of the card."""
-    run = tmp_path / "run"
-    run.mkdir()
-    toy_network.save(run / "model.keras")
-    write_card(toy_card, run)
-    return run

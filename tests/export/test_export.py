@@ -1,5 +1,6 @@
 """From a training run to a bundle with a real Keras network; one toy U-Net for the whole file."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,12 @@ import onnx
 import pytest
 
 from monolayer_core.errors import BundleError
-from monolayer_core.model_card import ModelCard, read_card
+from monolayer_core.model_card import ModelCard, read_card, write_card
 from monolayer_core.tiling import plan_tiles, predict_tiled
 from monolayer_export.canonical import to_bytes
 from monolayer_export.convert import keras_predict
 from monolayer_export.errors import ExportError, ParityError
-from monolayer_export.export import build_graph, export_run
+from monolayer_export.export import ExportReport, build_graph, export_run
 from monolayer_export.graph import count_operators
 from monolayer_export.parity import quantize
 from monolayer_export.session import onnx_predict
@@ -21,6 +22,35 @@ pytestmark = pytest.mark.filterwarnings(
     # Keras turns its variables into arrays through numpy's old protocol.
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
 )
+
+
+def save_run(folder: Path, network, card: ModelCard) -> Path:
+    """Leave a network and the draft of its card as the trainer does."""
+    folder.mkdir()
+    network.save(folder / "model.keras")
+    write_card(card, folder)
+    return folder
+
+
+@pytest.fixture
+def toy_run(tmp_path: Path, toy_network, toy_card: ModelCard) -> Path:
+    return save_run(tmp_path / "run", toy_network, toy_card)
+
+
+@dataclass
+class Exported:
+    bundle: Path
+    report: ExportReport
+    steps: list[str]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, toy_network, toy_card: ModelCard) -> Exported:
+    """One whole export for all tests that look at its result."""
+    folder = tmp_path_factory.mktemp("exported")
+    run, bundle, steps = save_run(folder / "run", toy_network, toy_card), folder / "nuclei", []
+    report = export_run(run, bundle, name="nuclei", version="2.0.0", announce=steps.append)
+    return Exported(bundle, report, steps)
 
 
 @pytest.fixture(scope="module")
@@ -44,34 +74,37 @@ def test_the_same_network_gives_the_same_bytes(toy_run: Path, toy_card: ModelCar
     assert to_bytes(build_graph(loaded, toy_card)) == to_bytes(model)
 
 
-def test_the_bundle_answers_as_the_trained_network(toy_run: Path, tmp_path: Path, toy_network) -> None:
-    steps: list[str] = []
+def test_the_card_in_the_bundle_is_complete(exported: Exported) -> None:
+    card = read_card(exported.bundle)
 
-    report = export_run(toy_run, tmp_path / "nuclei", name="nuclei", version="2.0.0", announce=steps.append)
-
-    assert len(steps) == 6
-    card = read_card(tmp_path / "nuclei")
+    assert card == exported.report.card
     assert (card.name, card.version) == ("nuclei", "2.0.0")
-    assert card == report.card
+    assert card.halo == exported.report.halo.halo
+    assert card.metrics["halo"]["images"] == "synthetic texture"
+    assert len(exported.steps) == 6
     assert card.versions.keys() == {"keras", "numpy", "onnx", "onnxruntime", "opset", "tensorflow", "tf2onnx"}
-    stored = np.load(tmp_path / "nuclei" / "test_input.npy")
+
+
+def test_the_stored_answer_is_that_of_the_trained_network(exported: Exported, toy_network) -> None:
+    stored = np.load(exported.bundle / "test_input.npy")
+
     expected = quantize(keras_predict(toy_network)(stored))
-    difference = np.abs(np.load(tmp_path / "nuclei" / "test_output.npy").astype(int) - expected)
+
+    difference = np.abs(np.load(exported.bundle / "test_output.npy").astype(int) - expected)
     assert difference.max() <= 1
     assert np.count_nonzero(difference) <= 1e-3 * difference.size
     assert expected.std() > 1  # an answer that is the same everywhere would prove nothing
 
 
-def test_tiles_with_the_measured_halo_give_the_untiled_answer(toy_run: Path, tmp_path: Path) -> None:
-    report = export_run(toy_run, tmp_path / "nuclei")
-    card = report.card
-    predict = onnx_predict((tmp_path / "nuclei" / "model.onnx").read_bytes())
-    image = report.images.images[1]
+def test_tiles_with_the_measured_halo_give_the_untiled_answer(exported: Exported) -> None:
+    card = exported.report.card
+    predict = onnx_predict((exported.bundle / "model.onnx").read_bytes())
+    image = exported.report.images.images[1]
 
     plan = plan_tiles(*image.shape[:2], sides=[64], halo=card.halo, divisor=card.divisor)
     tiled = predict_tiled(image, predict, plan, output_count=3, batch_size=8)
 
-    assert report.halo.sufficient
+    assert exported.report.halo.sufficient
     assert len(plan.tiles) > 100
     agrees = (np.abs(tiled.astype(int) - predict(image[np.newaxis])[0]) <= 1).all(axis=-1)
     assert agrees.mean() >= 0.999
