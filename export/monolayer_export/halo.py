@@ -17,14 +17,20 @@ MAX_LEVELS = 1
 """Tiled and untiled probabilities agree in a pixel when no output differs by more, in units of 1/255."""
 
 REQUIRED_FRACTION = 0.999
-"""Share of the pixels of every image that must agree."""
+"""Share of the pixels of all images that must agree.
+
+Counted with the smallest tiles, which have the most seams: with the larger ones that a plan prefers, more agree."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class HaloPoint:
-    """Outcome for one tile side and halo, in pixels; fractions of pixels that differ by more than `MAX_LEVELS`."""
+    """Outcome for one tile side and halo, in pixels.
+
+    `differing` is the fraction of pixels of all images that differ by more than `MAX_LEVELS`, `worst_image` that of the
+    image where it is highest.
+    """
 
     side: int
     halo: int
@@ -75,7 +81,7 @@ def measure_halo(
         for point in _points(predict, larger, untiled, side=side, divisor=divisor, output_count=output_count):
             curve.append(point)
             log.info("tiles of %d, halo %d: %.3f %% of pixels differ", side, point.halo, 100 * point.differing)
-            if point.worst_image <= 1 - REQUIRED_FRACTION:
+            if point.differing <= 1 - REQUIRED_FRACTION:
                 return HaloMeasurement(point.halo, tuple(tile_sides[index:]), tuple(curve), sufficient=True)
         log.warning("no halo below half of a tile of %d pixels suffices", side)
     return HaloMeasurement(widest_halo(tile_sides[0], divisor), tuple(tile_sides), tuple(curve), sufficient=False)

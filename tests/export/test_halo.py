@@ -29,7 +29,7 @@ def test_the_halo_is_the_reach_rounded_up_to_the_divisor(reach: int, halo: int) 
     assert found.halo == halo
     assert found.tile_sides == (64, 128)
     assert [point.halo for point in found.curve] == list(range(0, halo + 1, 8))
-    assert found.curve[-1].worst_image <= 0.001
+    assert found.curve[-1].differing <= 0.001
 
 
 def test_tiles_too_small_for_the_reach_are_given_up() -> None:
@@ -51,15 +51,14 @@ def test_a_reach_beyond_every_tile_leaves_the_widest_halo_and_says_so(caplog: py
     assert "no halo" in caplog.text
 
 
-def test_the_worst_image_decides() -> None:
-    calm = np.full((512, 512, 1), 7, np.uint8)
-    predict = network_with_reach(3)
+def test_all_images_count_together_and_the_worst_is_told() -> None:
+    black = np.zeros((512, 512, 1), np.uint8)  # zeros beyond a tile change nothing in it
 
-    alone = measure_halo(predict, [calm], tile_sides=[64], divisor=8, output_count=1)
-    together = measure_halo(predict, [calm, IMAGE], tile_sides=[64], divisor=8, output_count=1)
+    alone = measure_halo(network_with_reach(3), [IMAGE], tile_sides=[64], divisor=8, output_count=1).curve[0]
+    both = measure_halo(network_with_reach(3), [black, IMAGE], tile_sides=[64], divisor=8, output_count=1).curve[0]
 
-    assert (alone.halo, together.halo) == (8, 8)
-    assert together.curve[0].worst_image > together.curve[0].differing > alone.curve[0].differing
+    assert both.worst_image == alone.differing == alone.worst_image
+    assert both.differing == pytest.approx(alone.differing * IMAGE.size / (IMAGE.size + black.size))
 
 
 def test_images_that_fit_one_tile_tell_nothing() -> None:
