@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
-from monolayer_core.arrays import ImageUInt8
+from monolayer_core.arrays import ImageUInt8, Pixels
 from monolayer_core.partition import Floats, Integers, LinePartitions, partition_line
 
 LUMA = (0.299, 0.587, 0.114)
@@ -24,6 +24,15 @@ _SHIFT = 3
 _BITS = 8 - _SHIFT
 _AXIS_BINS = 256
 _MOST_ROUNDS = 100
+_BAND_PX = 1 << 22
+
+
+def brightness(pixels: Pixels) -> Pixels:
+    """Weighted mean of red, green and blue, ``(y, x)``; a grey image is its own brightness."""
+    if pixels.ndim == 2:
+        return pixels
+    values = pixels if pixels.dtype in (np.uint8, np.uint16, np.float32) else pixels.astype(np.float32)
+    return np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2GRAY))
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,14 @@ class ColourTable:
 def count_colours(image: ImageUInt8) -> ColourTable:
     """Count the colours of an RGB image ``(y, x, 3)`` in cells of eight levels a side."""
     place = np.array([[1 << (2 * _BITS), 1 << _BITS, 1]], dtype=np.float64)
-    cell = np.asarray(cv2.transform((image >> _SHIFT).astype(np.uint16), place), dtype=np.uint16)
-    counts = np.bincount(cell.reshape(-1), minlength=1 << (3 * _BITS))
+    height, width = image.shape[:2]
+    cell = np.empty((height, width), dtype=np.uint16)
+    counts = np.zeros(1 << (3 * _BITS), dtype=np.int64)
+    rows = max(1, _BAND_PX // width)
+    for top in range(0, height, rows):  # in bands, because counting takes eight bytes a pixel
+        band = cell[top : top + rows]
+        band[...] = cv2.transform((image[top : top + rows] >> _SHIFT).astype(np.uint16), place)
+        counts += np.bincount(band.reshape(-1), minlength=len(counts))
     occupied = np.flatnonzero(counts)
     digits = np.stack([occupied >> (2 * _BITS), occupied >> _BITS, occupied], axis=1) & ((1 << _BITS) - 1)
     middle = ((1 << _SHIFT) - 1) / 2

@@ -9,9 +9,10 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from monolayer_core.arrays import ImageUInt8, Mask
+from monolayer_core.normalization import count_levels
+from monolayer_core.partition import partition_line
 
 Side = Literal["bright", "dark"]
 
@@ -21,25 +22,28 @@ _LEAST_STEP = 0.1  # grey levels; keeps the ratio finite where a side is perfect
 _AREA_WEIGHT = 0.05  # the smaller side is the foreground only where both are about equally smooth
 
 
-def choose_side(image: npt.NDArray[np.uint8], bright: Mask) -> Side:
+def choose_side(image: ImageUInt8) -> Side:
     """Decide whether the bright or the dark part of an image is the foreground.
 
-    The mean step between neighbouring pixels is taken within each part, away from the border between them; the rougher
-    part is the foreground. Where the two are alike to a few percent, the smaller part is.
+    The image is divided in two at the best threshold of its brightness, whatever number of clusters is wanted, so that
+    the two parts change places when it is inverted. In each part the mean step between neighbouring pixels is taken,
+    away from the border between the parts; the rougher part is the foreground. Where the two are alike to a few
+    percent, the smaller part is.
 
     Parameters
     ----------
     image
-        ``(y, x)`` uint8, the brightness.
-    bright
-        ``(y, x)``: the brighter of the two parts.
+        ``(y, x)`` uint8, the brightness. Where it is constant the answer is ``"bright"``.
     """
-    bright_area = int(np.count_nonzero(bright))
-    dark_area = bright.size - bright_area
+    counts = count_levels(image).counts
+    levels = np.flatnonzero(counts)
+    if len(levels) < 2:
+        return "bright"
+    bright = image >= levels[partition_line(levels.astype(np.float64), counts[levels], 2).starts[1][1]]
     smooth = cv2.GaussianBlur(image, (0, 0), _SMOOTHING_SIGMA_PX)
     step = np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), dtype=np.uint8)), dtype=np.uint8)
     rougher = np.log(_roughness(step, bright) / _roughness(step, ~bright))
-    smaller = np.log(max(dark_area, 1) / max(bright_area, 1))
+    smaller = np.log(np.count_nonzero(~bright) / np.count_nonzero(bright))
     return "bright" if rougher + _AREA_WEIGHT * smaller >= 0 else "dark"
 
 
