@@ -10,8 +10,8 @@ from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.targets import outputs
 
 TILE_SIDES = (256, 512, 1024, 2048)
-PROVISIONAL_HALO_PX = 64
-"""Until the export has measured the halo: more than the 32 pixels most networks need."""
+PROVISIONAL_HALO_PX = 96
+"""Until the export has measured the halo: about what a trained U-Net of four levels needs (it reaches 100 pixels)."""
 
 MAX_MEASURED_IMAGES = 200
 

@@ -40,7 +40,7 @@ def keras_predict(model: Any) -> Predict:  # noqa: ANN401 - Keras publishes no t
 
     def predict(tiles: TileBatch) -> TileBatch:
         probabilities = np.asarray(model.predict_on_batch(tiles.astype(np.float32)))
-        answer: TileBatch = np.rint(probabilities * 255).astype(np.uint8)
+        answer: TileBatch = (probabilities * 255 + 0.5).astype(np.uint8)  # rounded as the exported graph does
         return answer
 
     return predict
