@@ -86,7 +86,8 @@ class ImageHeader:
     height, width
         Of one plane, in pixels.
     pixel_size_um
-        Side of a pixel in micrometres, None where unknown.
+        Side of a pixel in micrometres, from the caller or from TIFF; None where unknown. The print resolution in PNG,
+        JPEG and BMP is not asked.
     decoded_bytes
         Memory that decoding one plane takes.
     """
@@ -271,7 +272,7 @@ def encode_png(pixels: Pixels) -> bytes:
         raise UnusableImageError(f"pixels of type {pixels.dtype} and shape {pixels.shape} cannot be written as PNG")
     pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
     encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if rgb else pixels)[1]
-    return bytes(encoded)
+    return encoded.tobytes()
 
 
 def encode_label_tiff(labels: LabelImage, pixel_size_um: float | None = None) -> bytes:

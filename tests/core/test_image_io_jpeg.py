@@ -113,6 +113,15 @@ def test_a_height_of_zero_is_refused():
         read_header(BASELINE[: frame + 5] + b"\0\0" + BASELINE[frame + 7 :])
 
 
+def test_endless_segments_and_fill_bytes_are_refused_in_time():
+    for filler in (b"\xff\xfe\x00\x02" * 300_000, b"\xff\xd0" * 300_000, b"\xff" * 3_000_000):
+        with pytest.raises(TruncatedImageError):
+            decode_image(BASELINE[:2] + filler)
+    scan = BASELINE.index(b"\xff\xda") + 14
+    with pytest.raises(TruncatedImageError):
+        decode_image(BASELINE[:scan] + b"\xff" * 3_000_000 + b"\x00")
+
+
 def test_what_follows_the_end_is_ignored():
     assert decode_image(BASELINE + b"trailing").channels == 3
 

@@ -22,8 +22,11 @@ _END, _SCAN = 0xD9, 0xDA
 _NO_CONTENT = {0x01, *range(0xD0, 0xD8)}  # TEM and restart markers
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15; the three are tables
 _HUFFMAN_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
-# Within a scan 0xFF is followed by 0 (an escaped byte) or by a restart marker; anything else ends the scan.
-_SCAN_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+_MAX_SEGMENTS = 1 << 16  # a file of segments of four bytes would be walked for minutes
+# A marker is any number of 0xFF and a byte that says which. Within a scan 0xFF is followed by 0 (an escaped byte) or by
+# a restart marker; anything else ends the scan.
+_MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
+_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 @dataclass(frozen=True)
@@ -99,14 +102,12 @@ def check_complete(data: bytes) -> None:
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield marker and content of each segment up to the end marker; scans are stepped over."""
-    position, marker = 2, 0
-    while marker != _END:
-        start = position
-        while data[position : position + 1] == b"\xff":
-            position += 1
-        if position == start or position >= len(data):
+    position = 2
+    for _ in range(_MAX_SEGMENTS):
+        found = _MARKER.match(data, position)
+        if found is None:
             raise TruncatedImageError("the JPEG data ends early or is damaged: a marker is missing")
-        marker, position = data[position], position + 1
+        marker, position = found[1][0], found.end()
         content = b""
         if marker != _END and marker not in _NO_CONTENT:
             length = int.from_bytes(data[position : position + 2], "big")
@@ -115,8 +116,11 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
             if length < 2 or position > len(data):
                 raise TruncatedImageError("the JPEG data ends early or is damaged: a segment is cut")
         yield marker, content
+        if marker == _END:
+            return
         if marker == _SCAN:
             end = _SCAN_END.search(data, position)
             if end is None:
                 raise TruncatedImageError("the JPEG data ends early, inside a scan")
             position = end.start()
+    raise TruncatedImageError(f"the JPEG data is damaged: it has more than {_MAX_SEGMENTS} segments")

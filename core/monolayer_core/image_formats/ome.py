@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 from monolayer_core.errors import TruncatedImageError, UnusableImageError
 
+_MAX_LENGTH = 1 << 25  # a parsed tree takes about ten times the memory
 _ORDERS = {"XYZCT", "XYZTC", "XYCZT", "XYCTZ", "XYTCZ", "XYTZC"}
 
 
@@ -73,6 +74,8 @@ def parse_pixels(description: str) -> OmePixels:
     UnusableImageError
         It describes no image of this file.
     """
+    if len(description) > _MAX_LENGTH:
+        raise UnusableImageError(f"OME-XML of more than {_MAX_LENGTH} characters is not read")
     if "<!" in description.replace("<!--", ""):
         # A document type could define entities that expand without end; OME-XML has none.
         raise UnusableImageError("OME-XML with a document type is not read")

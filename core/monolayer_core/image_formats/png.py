@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from math import prod
+from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -22,6 +23,7 @@ MAGIC = b"\x89PNG\r\n\x1a\n"
 # colour type: (samples a pixel has when decoded, bit depths it may have)
 _KINDS = {0: (1, (1, 2, 4, 8, 16)), 2: (3, (8, 16)), 3: (3, (1, 2, 4, 8)), 4: (2, (8, 16)), 6: (4, (8, 16))}
 _PALETTE = 3
+_MAX_CHUNKS = 1 << 20  # 8 GiB in the pieces that libpng writes; a file of empty chunks would be walked for minutes
 
 
 def describe(data: bytes) -> StoredImage:
@@ -34,10 +36,10 @@ def describe(data: bytes) -> StoredImage:
     TruncatedImageError
         The chunk is missing, damaged or holds what no PNG may hold.
     """
-    name, content = next(_chunks(data))
-    if name != b"IHDR" or len(content) != 13:
+    first = next(_chunks(data))
+    if first.name != b"IHDR" or len(first.content) != 13:
         raise TruncatedImageError("the PNG data is damaged: it does not begin with its header")
-    width, height, depth, kind, compression, filtering, _ = struct.unpack(">IIBBBBB", content)
+    width, height, depth, kind, compression, filtering, _ = struct.unpack(">IIBBBBB", first.content)
     samples, depths = _KINDS.get(kind, (0, ()))
     if depth not in depths or compression or filtering:
         raise TruncatedImageError("the PNG data is damaged: its header announces a kind of pixel that does not exist")
@@ -53,32 +55,34 @@ def describe(data: bytes) -> StoredImage:
     return StoredImage("png", shape, "YXS"[: len(shape)], dtype, decode, decoded_bytes=prod(shape) * dtype.itemsize)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield name and content of each chunk up to IEND, its length and checksum verified."""
-    view, position, name = memoryview(data), len(MAGIC), b""
-    while name != b"IEND":
-        head = view[position : position + 8]
-        length = int.from_bytes(head[:4], "big")
-        name = bytes(head[4:])
-        content = view[position + 8 : position + 8 + length]
-        checksum = view[position + 8 + length : position + 12 + length]
-        if len(checksum) < 4:
+class _Chunk(NamedTuple):
+    name: bytes
+    content: memoryview
+    whole: memoryview
+
+
+def _chunks(data: bytes) -> Iterator[_Chunk]:
+    """Yield each chunk up to IEND, its length and checksum verified."""
+    view, position = memoryview(data), len(MAGIC)
+    for _ in range(_MAX_CHUNKS):
+        length = int.from_bytes(view[position : position + 4], "big")
+        whole = view[position : position + 12 + length]
+        if len(whole) < 12 + length:
             raise TruncatedImageError("the PNG data ends early")
-        if zlib.crc32(content, zlib.crc32(name)) != int.from_bytes(checksum, "big"):
+        name, content = bytes(whole[4:8]), whole[8:-4]
+        if zlib.crc32(whole[4:-4]) != int.from_bytes(whole[-4:], "big"):
             raise TruncatedImageError(f"the PNG data is damaged: the checksum of its chunk {name!r} is wrong")
-        yield name, content
-        position += 12 + length
+        yield _Chunk(name, content, whole)
+        if name == b"IEND":
+            return
+        position += len(whole)
+    raise TruncatedImageError(f"the PNG data is damaged: it has more than {_MAX_CHUNKS} chunks")
 
 
 def _pixel_chunks(data: bytes, *, palette: bool) -> bytes:
     """Give the PNG without its ancillary chunks, whose names begin with a small letter."""
-    parts: list[bytes | memoryview] = [MAGIC]
-    names: list[bytes] = []
-    for name, content in _chunks(data):
-        if name[:1].isupper():
-            checksum = zlib.crc32(content, zlib.crc32(name))
-            parts += (len(content).to_bytes(4, "big"), name, content, checksum.to_bytes(4, "big"))
-            names.append(name)
+    needed = [chunk for chunk in _chunks(data) if chunk.name[:1].isupper()]
+    names = [chunk.name for chunk in needed]
     if names.count(b"IHDR") != 1 or b"IDAT" not in names or (palette and b"PLTE" not in names):
         raise TruncatedImageError("the PNG data is damaged: a part that every such image has is missing or repeated")
-    return b"".join(parts)
+    return b"".join([MAGIC, *(chunk.whole for chunk in needed)])

@@ -23,6 +23,10 @@ from monolayer_core.image_formats.tiff_stack import PagePlace, read_stack
 MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 MAX_PAGES = 1 << 16
+MAX_TAG_VALUES = 1 << 22  # tiles of 16 x 16 in an image of 32,768 x 32,768; each value becomes an object of 32 bytes
+
+_MAX_TAGS = 1 << 12
+_BYTE_TYPES = {1, 2, 6, 7}  # kept as they are: text and data of unknown meaning
 
 _JPEG = 7
 _UNCOMPRESSED = 1
@@ -84,7 +88,7 @@ def describe(data: bytes) -> StoredImage:
 
 
 def _count_pages(data: bytes, layout: tifffile.TiffFormat) -> int:
-    """Follow the chain of pages to its end; tifffile would follow one that bites its tail for very long."""
+    """Follow the chain of pages to its end, before tifffile does, which would follow one that bites its tail."""
     offset = int(struct.unpack_from(layout.offsetformat, data, 8 if layout.is_bigtiff else 4)[0])
     seen: set[int] = set()
     while offset:
@@ -94,8 +98,14 @@ def _count_pages(data: bytes, layout: tifffile.TiffFormat) -> int:
             raise ImageTooLargeError(f"the TIFF file has more than {MAX_PAGES} pages")
         seen.add(offset)
         tags = int(struct.unpack_from(layout.tagnoformat, data, offset)[0])
-        offset += layout.tagnosize + tags * layout.tagsize
-        offset = int(struct.unpack_from(layout.offsetformat, data, offset)[0])
+        if tags > _MAX_TAGS:
+            raise TruncatedImageError(f"the TIFF data is damaged: a page has {tags} tags")
+        end = offset + layout.tagnosize + tags * layout.tagsize
+        for place in range(offset + layout.tagnosize, end, layout.tagsize):
+            kind, values = struct.unpack_from(layout.byteorder + "H" + layout.offsetformat[1:], data, place + 2)
+            if kind not in _BYTE_TYPES and values > MAX_TAG_VALUES:
+                raise ImageTooLargeError(f"a TIFF tag has {values} values, {MAX_TAG_VALUES} are admitted")
+        offset = int(struct.unpack_from(layout.offsetformat, data, end)[0])
     return len(seen)
 
 

@@ -107,7 +107,8 @@ def _imagej_axes(description: str, samples: int) -> tuple[tuple[int, ...], str]:
     lengths = [_count(entries.get(key, "1")) for key in ("frames", "slices", "channels")]
     if samples > 1 and lengths[2] == samples:
         lengths[2] = 1  # the samples of a pixel declared as channels
-    return tuple(lengths), "TZC"
+    images = _count(entries.get("images", "1"))
+    return (tuple(lengths), "TZC") if prod(lengths) >= images else ((images,), UNKNOWN_AXIS)
 
 
 def _count(text: str) -> int:
