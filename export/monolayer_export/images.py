@@ -143,6 +143,9 @@ def _read(paths: Sequence[Path], card: ModelCard) -> Iterator[ImageUInt8]:
         except ImageError as error:
             log.warning("%s is left out: %s", path, error)
             continue
+        except OSError as error:
+            log.warning("%s is left out: it cannot be opened (%s)", path, error.strerror)
+            continue
         yield prepare(pixels, card, SegmentOptions())[:MAX_SIDE, :MAX_SIDE]
 
 

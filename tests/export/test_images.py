@@ -58,6 +58,16 @@ def test_a_folder_of_images_can_be_named_and_other_files_in_it_are_left_out(
     assert "notes.txt is left out" in caplog.text
 
 
+def test_a_held_out_image_that_is_missing_is_left_out_and_named(
+    tmp_path: Path, dataset: Path, toy_card: ModelCard, caplog: pytest.LogCaptureFixture
+) -> None:
+    (dataset / "split.csv").write_text("ImageId,split\nlearned,validation\nheld_out,validation\n")
+    (dataset / "images" / "held_out.png").unlink()
+
+    assert shapes(gather_images(tmp_path, toy_card, dataset).images) == [(100, 100, 3)]
+    assert "held_out.png is left out: it cannot be opened (No such file or directory)" in caplog.text
+
+
 def test_images_no_larger_than_a_tile_are_laid_side_by_side(tmp_path: Path, toy_card: ModelCard) -> None:
     for seed in range(2):
         write_image(tmp_path / "images" / f"{seed}.png", 50, seed=seed)
