@@ -14,13 +14,14 @@ from monolayer_core.errors import BundleError
 
 CARD_NAME = "model_card.json"
 MODEL_NAME = "model.onnx"
-MODEL_INT8_NAME = "model.int8.onnx"
 TEST_INPUT_NAME = "test_input.npy"
 TEST_OUTPUT_NAME = "test_output.npy"
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+"""A file of the bundle folder itself: no path leads out of it."""
 
 
 class CardModel(BaseModel):
@@ -83,7 +84,7 @@ class ModelCard(CardModel):
 
     format_version: Literal[1] = 1
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
-    version: str
+    version: str = Field(pattern=r"^[A-Za-z0-9._+-]{1,64}$")
     task: Literal["instances", "semantic"]
     confluency_of: Literal["cell", "nucleus"]
     channels: Literal["grey", "rgb"]
@@ -99,7 +100,7 @@ class ModelCard(CardModel):
     thresholds: Thresholds = Thresholds()
     training_data: TrainingData
     metrics: dict[str, Any] = Field(default_factory=dict, description="scores on images held out of training")
-    files: dict[str, Sha256] = Field(default_factory=dict, description="SHA-256 of every other file of the bundle")
+    files: dict[FileName, Sha256] = Field(default_factory=dict, description="SHA-256 of every other file of the bundle")
     versions: dict[str, str] = Field(default_factory=dict, description="libraries that made the bundle")
 
     @property
@@ -135,15 +136,17 @@ def read_card(bundle: Path) -> ModelCard:
     Raises
     ------
     BundleError
-        The card is missing, is not JSON or does not hold what a card must hold.
+        The card is missing or cannot be read, is not JSON or does not hold what a card must hold.
     """
     path = bundle / CARD_NAME
     try:
         return ModelCard.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise BundleError(f"{path} is missing") from None
+        raise BundleError(f"{CARD_NAME} is missing") from None
+    except OSError as error:
+        raise BundleError(f"{CARD_NAME} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise BundleError(f"{path} is no valid model card: {error}") from error
+        raise BundleError(f"{CARD_NAME} is no valid model card: {error}") from error
 
 
 def write_card(card: ModelCard, bundle: Path) -> None:
@@ -157,15 +160,17 @@ def verify_files(card: ModelCard, bundle: Path) -> None:
     Raises
     ------
     BundleError
-        A listed file is missing or its SHA-256 differs.
+        A listed file is missing, cannot be read, or its SHA-256 differs.
     """
     for name, expected in card.files.items():
         try:
             found = sha256_of_file(bundle / name)
         except FileNotFoundError:
-            raise BundleError(f"{bundle / name} is missing") from None
+            raise BundleError(f"{name} is missing") from None
+        except OSError as error:
+            raise BundleError(f"{name} cannot be read: {error.strerror}") from error
         if found != expected:
-            raise BundleError(f"{bundle / name} is damaged: its SHA-256 is {found}, the card says {expected}")
+            raise BundleError(f"{name} is damaged: its SHA-256 is {found}, the card says {expected}")
 
 
 def sha256_of_file(path: Path) -> str:

@@ -170,3 +170,24 @@ def test_files_are_those_of_the_card(tmp_path):
     (tmp_path / MODEL_NAME).unlink()
     with pytest.raises(BundleError, match=f"{MODEL_NAME} is missing"):
         verify_files(card, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", "", "a\0b"])
+def test_a_card_names_files_of_its_own_folder_only(name):
+    with pytest.raises(ValidationError, match="files"):
+        make_card(files={name: "0" * 64})
+
+
+@pytest.mark.parametrize("version", ["", "1.0\nX-Other: 1", "ä", "1 0"])
+def test_a_version_can_travel_in_a_header(version):
+    with pytest.raises(ValidationError, match="version"):
+        make_card(version=version)
+
+
+def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
+    (tmp_path / CARD_NAME).mkdir()
+    (tmp_path / MODEL_NAME).mkdir()
+    with pytest.raises(BundleError, match=f"{CARD_NAME} cannot be read"):
+        read_card(tmp_path)
+    with pytest.raises(BundleError, match=f"{MODEL_NAME} cannot be read"):
+        verify_files(make_card(files={MODEL_NAME: "0" * 64}), tmp_path)
