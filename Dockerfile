@@ -17,6 +17,8 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir wheels ./core
 
 FROM python:${PYTHON} AS cpu
 ENV PATH=/opt/monolayer/bin:$PATH \
+    MONOLAYER_HOST=0.0.0.0 \
+    MONOLAYER_PORT=8000 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 COPY --from=build /opt/monolayer /opt/monolayer
@@ -27,6 +29,5 @@ WORKDIR /
 RUN python -c "import monolayer_service.app"
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"MONOLAYER_PORT\"]}/livez', timeout=2)"]
 ENTRYPOINT ["monolayer-serve"]
-CMD ["--host", "0.0.0.0", "--port", "8000"]

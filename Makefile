@@ -6,7 +6,7 @@ HOST ?= 127.0.0.1
 RUNTIME ?= $(if $(wildcard /proc/driver/nvidia/version),gpu,cpu)
 # The first interpreter that is one of Python 3.11 to 3.13 and brings venv.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
-	$$python -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
+	$$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
 
 DATASET ?= data/dsb2018
 RUN ?= runs/nuclei
@@ -26,7 +26,7 @@ help: ## this list
 serve: $(SERVE)/ready ## start the service with its models on http://127.0.0.1:8000 (PORT=, HOST=, RUNTIME=cpu|gpu)
 	$(SERVE)/bin/monolayer-serve --host $(HOST) --port $(PORT)
 
-test: lint types imports pytest ## environment and every check and test
+test: lint image-lint types imports pytest ## environment and every check and test
 
 lint: $(DEV)/ready ## style and common mistakes
 	$(DEV)/bin/ruff check .
@@ -92,5 +92,5 @@ $(SERVE)/ready: requirements/build.txt requirements/service-$(RUNTIME).txt core/
 
 define environment
 @test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed (Debian: apt install python3-venv)"; exit 1; }
-test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+test -x $(1)/bin/pip || $(PYTHON) -m venv --clear $(1)
 endef
