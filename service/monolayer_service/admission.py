@@ -120,7 +120,7 @@ class Ticket:
         self.work = work
         await asyncio.wait({work}, timeout=max(0.0, self._deadline - time.monotonic()))
         if not work.done():
-            raise self._gate.too_late()
+            raise self._gate.give_up()
         return work.result()
 
     def check(self) -> None:
@@ -202,7 +202,12 @@ class Gate:
         try:
             await asyncio.wait_for(ticket.turn, budget_seconds)
         except TimeoutError:
-            raise self.too_late() from None
+            raise self.give_up() from None
+
+    def give_up(self) -> DeadlineError:
+        """Count a request that is answered with `too_late`; the thread that stops later for it is not counted again."""
+        self._metrics.refusals.labels("deadline").inc()
+        return self.too_late()
 
     def too_late(self) -> DeadlineError:
         """Build the error of a request whose deadline has passed."""

@@ -237,6 +237,10 @@ def test_a_body_without_an_announced_length_is_counted_while_it_arrives(client):
     assert answer.json()["error"]["code"] == "image_too_large"
 
 
+def test_the_wrong_method_is_answered_with_the_right_one(client):
+    assert client.get("/v1/segment").headers["allow"] == "POST"
+
+
 def test_odd_images_are_answered_with_flags(client):
     answer = client.post("/v1/segment", content=png(np.full((40, 50), 9, np.uint8)), headers=PNG).json()
     assert answer["count"] == 0

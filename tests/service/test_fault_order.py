@@ -118,6 +118,13 @@ def test_without_fallback_it_is_a_503_and_nothing_of_the_inside_is_shown(failing
     assert "0x7f00" not in answer.text
 
 
+def test_a_bundle_with_a_strange_name_can_be_announced_in_a_header(make_client, post_png, toy_bundle, tmp_path):
+    (tmp_path / "β cells").mkdir()
+    answer = post_png(make_client(models=tmp_path), model="β cells")
+    assert answer.json()["fallback"]["reason"] == "the bundle β cells is not usable"
+    assert answer.headers["x-fallback"] == "the bundle %CE%B2 cells is not usable"
+
+
 def test_a_broken_bundle_is_not_ready_but_requests_are_answered(make_client, post_png, toy_bundle, tmp_path):
     (toy_bundle(tmp_path) / "test_output.npy").unlink()
     client = make_client(models=tmp_path)

@@ -90,9 +90,11 @@ async def test_a_request_that_takes_too_long_is_a_503_with_retry_after(toy_bundl
         transport = httpx2.ASGITransport(app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
             answer = await post(client, blobs_png)
-        released.set()
+            released.set()
+            counted = (await client.get("/metrics")).text
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "deadline_exceeded"
+    assert 'monolayer_refusals_total{reason="deadline"} 1.0' in counted
     assert int(answer.headers["retry-after"]) >= 1
 
 

@@ -194,6 +194,7 @@ def test_kaggle_rows_are_given_as_csv(client, post_png, blobs):
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["x-method"] == "unet"
     assert answer.headers["x-model"] == "nuclei/1.2.0"
+    assert answer.headers["content-disposition"] == "inline; filename*=UTF-8''well%20A1.csv"
     header, *rows = answer.text.splitlines()
     assert header == "ImageId,EncodedPixels"
     assert all(row.startswith("well A1,") for row in rows)

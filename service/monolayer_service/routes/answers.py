@@ -1,6 +1,8 @@
 """What the calls on images share: the headers of an answer, and its description for OpenAPI."""
 
+import string
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Response
 
@@ -30,10 +32,24 @@ def answer(body: bytes, form: str, analysis: Analysis) -> Response:
     """Send a rendered answer; who found the objects stands in headers too, since not every form has a place for it."""
     headers = {"X-Method": analysis.segmentation.method, "Vary": "Accept"}
     if analysis.model is not None:
-        headers["X-Model"] = f"{analysis.model.name}/{analysis.model.version}"
+        headers["X-Model"] = header_text(f"{analysis.model.name}/{analysis.model.version}")
     if analysis.fallback is not None:
-        headers["X-Fallback"] = analysis.fallback.reason
+        headers["X-Fallback"] = header_text(analysis.fallback.reason)
+    if form != "json":
+        file_name = quote(f"{analysis.source.image_id}.{form}", safe="")
+        headers["Content-Disposition"] = f"inline; filename*=UTF-8''{file_name}"
     return Response(body, media_type=MEDIA_TYPES[form], headers=headers)
+
+
+def header_text(text: str) -> str:
+    """Write a text so that a header can carry it: what is not printable ASCII is percent-encoded.
+
+    Examples
+    --------
+    >>> header_text("there is no bundle β")
+    'there is no bundle %CE%B2'
+    """
+    return quote(text, safe=string.punctuation.replace("%", "") + " ")
 
 
 def describe_single(call: Call) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from monolayer_service.dependencies import CheckedImages, RequestDesk, RequestQuery, SetTurn
 from monolayer_service.forms import MEDIA_TYPES, render_submission
 from monolayer_service.options import query_parameters
-from monolayer_service.routes.answers import ERROR_RESPONSES
+from monolayer_service.routes.answers import ERROR_RESPONSES, header_text
 from monolayer_service.submission import SubmissionTable
 from monolayer_service.uploads import IMAGES_FIELD, MULTIPART
 
@@ -49,5 +49,5 @@ def _announcements(table: SubmissionTable) -> dict[str, str]:
         headers["X-Skipped"] = ", ".join(quote(image_id, safe=" ") for image_id in table.skipped)
     if table.fallbacks:
         reasons = (f"{reason} ({count} of {len(table.rows)} images)" for reason, count in table.fallbacks.items())
-        headers["X-Fallback"] = "; ".join(reasons)
+        headers["X-Fallback"] = header_text("; ".join(reasons))
     return headers
