@@ -40,9 +40,18 @@ def test_prepare_writes_a_data_set_and_says_what_is_in_it(data, tmp_path):
 
 
 def test_fit_without_options_trains_as_the_configuration_says(data, tmp_path, fitted):
-    result = runner.invoke(app, ["fit", str(data), str(tmp_path / "run")])
+    result = runner.invoke(app, ["fit", str(data), str(tmp_path / "nuclei")])
     assert result.exit_code == 0, result.output
-    assert fitted == [(data, tmp_path / "run", TrainConfig(), False)]
+    assert fitted == [(data, tmp_path / "nuclei", TrainConfig(), False)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("HeLa cells (2)", "hela-cells-2"), ("_x_", "x"), ("細胞", "model"), ("a" * 80, "a" * 64)]
+)
+def test_a_model_is_called_as_its_folder_unless_it_is_named(data, tmp_path, fitted, folder, name):
+    result = runner.invoke(app, ["fit", str(data), str(tmp_path / folder)])
+    assert result.exit_code == 0, result.output
+    assert fitted[0][2].name == name
 
 
 def test_every_option_of_fit_reaches_the_configuration(data, tmp_path, fitted):

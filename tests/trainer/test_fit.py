@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import os
 import subprocess
 import sys
 
@@ -202,6 +203,39 @@ def test_a_semantic_network_has_neither_boundary_nor_distance(data, tmp_path):
     card = read_card(fit(data, tmp_path / "run", config).path)
     assert card.task == "semantic"
     assert [output.role for output in card.outputs] == ["class"]
+
+
+@pytest.mark.slow
+def test_the_mobilenet_unet_is_trained_and_described_at_its_one_size(data, tmp_path):
+    changes = {"architecture": "mobilenet-unet", "crop_side": 128, "imagenet": False, "epochs": 1, "steps_per_epoch": 1}
+    folder = fit(data, tmp_path / "run", TrainConfig.model_validate(TOY.model_dump() | changes))
+    card = read_card(folder.path)
+    assert (card.tile_sides, card.dynamic_size, card.divisor) == ((128,), False, 32)
+    assert keras.saving.load_model(folder.model, compile=False).input_shape == (None, 128, 128, 3)
+
+
+@pytest.mark.slow
+def test_jax_trains_the_same_network(data, tmp_path):
+    pytest.importorskip("jax", reason="jax is not installed: TensorFlow alone is tested")
+    code = (
+        "import sys; from pathlib import Path; from monolayer_trainer.fit import fit; "
+        "from monolayer_trainer.config import TrainConfig\n"
+        "if __name__ == '__main__':\n"
+        "    config = TrainConfig.model_validate_json(sys.argv[3])\n"
+        "    fit(Path(sys.argv[1]), Path(sys.argv[2]), config)\n"
+    )
+    script = tmp_path / "train.py"
+    script.write_text(code)
+    config = TOY.model_copy(update={"mixed_precision": False})
+    command = [sys.executable, str(script), str(data), str(tmp_path / "run"), config.model_dump_json()]
+    subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": "jax"})
+    folder = RunFolder(tmp_path / "run")
+    assert folder.read_progress().steps == 4
+    # Written by one backend, read by the other.
+    model = keras.saving.load_model(folder.model, compile=False)
+    assert np.asarray(model(np.full((1, 16, 24, 3), 200.0))).shape == (1, 16, 24, 3)
+    learned = [np.any(layer.get_weights()[0] != 0) for layer in model.layers if layer.name.endswith("norm1")]
+    assert all(learned)
 
 
 @pytest.mark.slow

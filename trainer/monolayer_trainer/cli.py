@@ -5,6 +5,7 @@ Everything heavy is imported by the command that needs it, so that ``--help`` an
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,17 @@ def explained() -> Iterator[None]:
     else:
         return
     raise typer.Exit(1)
+
+
+def name_of(run: Path) -> str:
+    """Make a name for the model from that of its folder.
+
+    Examples
+    --------
+    >>> name_of(Path("runs/My nuclei (2)"))
+    'my-nuclei-2'
+    """
+    return re.sub(r"[^a-z0-9_-]+", "-", run.name.lower()).strip("-_")[:64] or "model"
 
 
 def parse_class_weights(text: str | None, data: Path) -> tuple[float, ...] | None:
@@ -162,7 +174,7 @@ def fit(
     data: Data,
     run: Run,
     *,
-    name: Annotated[str, typer.Option(help="Name of the model in its card.")] = "nuclei",
+    name: Annotated[str | None, typer.Option(help="Name of the model in its card; that of RUN by default.")] = None,
     architecture: Annotated[Architecture, typer.Option(help="Which network.")] = Architecture.UNET,
     kind: Annotated[TargetKind, typer.Option(help="Separate objects, or one mask.")] = TargetKind.INSTANCES,
     channels: Annotated[Channels, typer.Option(help="What the network sees.")] = Channels.RGB,
@@ -194,7 +206,7 @@ def fit(
     with explained():
         config = TrainConfig.model_validate(
             {
-                "name": name,
+                "name": name or name_of(run),
                 "architecture": architecture.value,
                 "kind": kind.value,
                 "distance": kind == TargetKind.INSTANCES,
