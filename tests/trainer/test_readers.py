@@ -12,7 +12,7 @@ import pytest
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.groups import read_groups
 from monolayer_trainer.readers.boxes import BoxesReader, draw_ellipses
-from monolayer_trainer.readers.dsb2018 import Dsb2018Reader, merge_masks
+from monolayer_trainer.readers.dsb2018 import Dsb2018Reader
 from monolayer_trainer.readers.layouts import find_layout, open_reader
 from monolayer_trainer.readers.pairs import LabelsReader, MasksReader, connected_regions
 
@@ -74,6 +74,13 @@ def test_dsb2018_names_a_mask_of_another_size(dsb_folder: Path):
         Dsb2018Reader(dsb_folder).read("a1")
 
 
+def test_dsb2018_gives_a_pixel_of_two_equal_nuclei_to_the_later_file_and_empty_masks_no_number(dsb_folder: Path):
+    save(dsb_folder / "a1" / "masks" / "m0.png", np.zeros((3, 4)))
+    save(dsb_folder / "a1" / "masks" / "m4.png", [[0, 0, 0, 255], [0, 0, 0, 255], [0, 0, 0, 0]])
+    labels = Dsb2018Reader(dsb_folder).read("a1").labels
+    np.testing.assert_array_equal(labels, [[1, 1, 2, 3], [0, 0, 0, 3], [4, 0, 0, 0]])
+
+
 def test_a_damaged_file_is_named(dsb_folder: Path):
     (dsb_folder / "a1" / "masks" / "m2.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
     with pytest.raises(DatasetError, match=r"a1/masks/m2\.png"):
@@ -85,20 +92,6 @@ def test_a_damaged_archive_is_named(tmp_path: Path):
     path.write_bytes(b"PK nothing")
     with pytest.raises(DatasetError, match=r"set\.zip is no readable zip archive"):
         Dsb2018Reader(path)
-
-
-def test_where_masks_overlap_the_smaller_object_wins_and_the_later_of_equals():
-    large, small, equal = (np.zeros((2, 3), bool) for _ in range(3))
-    large[:] = True
-    small[0, :2] = True
-    equal[0, 1:] = True
-    np.testing.assert_array_equal(merge_masks([small, large, equal], 2, 3), [[2, 3, 3], [1, 1, 1]])
-
-
-def test_empty_and_wholly_covered_masks_give_no_object():
-    empty, twin = np.zeros((1, 2), bool), np.array([[True, False]])
-    np.testing.assert_array_equal(merge_masks([empty, twin, twin], 1, 2), [[1, 0]])
-    np.testing.assert_array_equal(merge_masks([], 1, 2), [[0, 0]])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +112,7 @@ def test_regions_of_a_binary_mask_become_objects(source: Path, values: list[list
 def test_a_mask_of_many_values_is_not_taken_for_a_binary_one(source: Path):
     save(source / "images" / "a.png", np.zeros((1, 4)))
     save(source / "masks" / "a.png", [[0, 1, 2, 3]])
-    with pytest.raises(DatasetError, match=r"masks/a\.png: a binary mask holds two values.*label images\?"):
+    with pytest.raises(DatasetError, match=r"masks/a\.png: a mask holds two values.*label image\?"):
         MasksReader(source).read("a")
 
 
@@ -174,6 +167,21 @@ def test_coloured_labels_are_refused(source: Path):
     save(source / "images" / "a.png", np.zeros((1, 2)))
     save(source / "labels" / "a.png", np.array([[[1, 2, 3], [0, 0, 0]]]))
     with pytest.raises(DatasetError, match=r"labels/a\.png: .* coloured"):
+        LabelsReader(source).read("a")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        pytest.param([[0.5, 1.0]], r"labels/a\.npy: .* fractions", id="fractions"),
+        pytest.param([[-1, 1]], r"labels/a\.npy: .* negative", id="negative"),
+    ],
+)
+def test_labels_that_are_no_numbers_of_objects_are_refused(source: Path, values: list[list[float]], message: str):
+    save(source / "images" / "a.png", np.zeros((1, 2)))
+    (source / "labels").mkdir()
+    np.save(source / "labels" / "a.npy", np.array(values))
+    with pytest.raises(DatasetError, match=message):
         LabelsReader(source).read("a")
 
 

@@ -19,10 +19,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from monolayer_core.arrays import LabelImage
+from monolayer_core.truth import number_consecutively
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.readers.decoding import decode
 from monolayer_trainer.readers.files import images_by_stem, open_files
-from monolayer_trainer.readers.labelled_image import LabelledImage, number_consecutively
+from monolayer_trainer.readers.labelled_image import LabelledImage
 
 ANNOTATIONS_NAME = "annotations.csv"
 COLUMNS = ("image", "xmin", "ymin", "xmax", "ymax", "label")

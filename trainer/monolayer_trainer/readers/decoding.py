@@ -1,12 +1,16 @@
 """Bytes of a file to pixels or labels; a failure names the file."""
 
-import numpy as np
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from monolayer_core.arrays import LabelImage, Mask, Pixels
+import numpy as np
+import numpy.typing as npt
+
+from monolayer_core.arrays import LabelImage, Mask
 from monolayer_core.errors import ImageError
 from monolayer_core.image_io import Image, decode_image
+from monolayer_core.truth import mask_from_pixels, number_consecutively, numbers_from_pixels
 from monolayer_trainer.errors import DatasetError
-from monolayer_trainer.readers.labelled_image import number_consecutively
 
 
 def decode(data: bytes, name: str) -> Image:
@@ -17,53 +21,32 @@ def decode(data: bytes, name: str) -> Image:
     DatasetError
         The bytes are no image that can be used.
     """
-    try:
+    with _naming(name):
         return decode_image(data)
-    except ImageError as error:
-        raise DatasetError(f"{name}: {error}") from error
 
 
 def decode_mask(data: bytes, name: str) -> Mask:
-    """Decode a binary mask: 0 is background, one other value is foreground.
-
-    Where the largest value is 255, everything above 127 is foreground, so that masks smeared by JPEG or by smoothing
-    can be read. Of a colour mask the brightest channel counts.
+    """Decode a binary mask, see `monolayer_core.truth.mask_from_pixels`.
 
     Raises
     ------
     DatasetError
         The file cannot be decoded or holds more than two values.
     """
-    values = decode(data, name).pixels
-    if values.ndim == 3:
-        values = values.max(axis=2)
-    largest = values.max()
-    mask: Mask = values > (127 if largest == 255 else 0)
-    if largest != 255 and not (values[mask] == largest).all():
-        raise DatasetError(f"{name}: a binary mask holds two values, this one more; are these label images?")
-    return mask
+    with _naming(name):
+        return mask_from_pixels(decode_image(data).pixels)
 
 
-def decode_numbers(data: bytes, name: str) -> Pixels:
-    """Decode an image of one channel that holds whole numbers from 0 on; ``(y, x)`` of an integer type.
+def decode_numbers(data: bytes, name: str) -> npt.NDArray[np.integer]:
+    """Decode an image of whole numbers from 0 on, see `monolayer_core.truth.numbers_from_pixels`.
 
     Raises
     ------
     DatasetError
         The file cannot be decoded, is coloured, or holds other numbers.
     """
-    values = decode(data, name).pixels
-    if values.ndim == 3:
-        if not (values == values[..., :1]).all():
-            raise DatasetError(f"{name}: one channel is needed, this image is coloured")
-        values = values[..., 0]
-    if values.dtype.kind == "f":
-        if not (values == np.floor(values)).all():
-            raise DatasetError(f"{name}: whole numbers are needed")
-        values = values.astype(np.int64)
-    if values.min() < 0:
-        raise DatasetError(f"{name}: there must be no negative numbers")
-    return values
+    with _naming(name):
+        return numbers_from_pixels(decode_image(data).pixels)
 
 
 def decode_labels(data: bytes, name: str) -> LabelImage:
@@ -75,3 +58,12 @@ def decode_labels(data: bytes, name: str) -> LabelImage:
         As for `decode_numbers`.
     """
     return number_consecutively(decode_numbers(data, name))
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turn what core says about an image into an error that names the file."""
+    try:
+        yield
+    except ImageError as error:
+        raise DatasetError(f"{name}: {error}") from error

@@ -7,9 +7,7 @@ deciding between equals: the smaller one would lose a larger part of itself.
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
-from monolayer_core.arrays import LabelImage, Mask
+from monolayer_core.truth import merge_masks
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.readers.decoding import decode, decode_mask
 from monolayer_trainer.readers.files import is_image, open_files
@@ -51,21 +49,3 @@ class Dsb2018Reader:
                 raise DatasetError(f"{mask_name} measures {mask.shape}, its image {size} (y, x)")
             masks.append(mask)
         return LabelledImage(image.pixels, merge_masks(masks, *size), pixel_size_um=image.pixel_size_um)
-
-
-def merge_masks(masks: list[Mask], height: int, width: int) -> LabelImage:
-    """Merge one mask per object into a label image; on overlap the smaller object wins, then the later one.
-
-    Empty masks and objects that are wholly covered get no number.
-
-    >>> merge_masks([np.array([[True, False, False]]), np.array([[True, True, True]])], 1, 3)
-    array([[2, 1, 1]], dtype=int32)
-    """
-    labels = np.zeros((height, width), np.int32)
-    by_area = sorted(masks, key=lambda mask: -int(np.count_nonzero(mask)))
-    for number, mask in enumerate(by_area, start=1):
-        labels[mask] = number
-    present = np.zeros(len(masks) + 1, np.int32)
-    present[np.unique(labels)] = 1
-    present[0] = 0
-    return (np.cumsum(present, dtype=np.int32) * present)[labels]

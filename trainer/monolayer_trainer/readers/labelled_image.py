@@ -7,8 +7,6 @@ of a semantic network follow from that, so one representation serves every task.
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from monolayer_core.arrays import LabelImage, Pixels
 
 
@@ -63,15 +61,3 @@ class Reader(Protocol):
             A file is damaged, or image and labels do not fit; the message names the file.
         """
         ...
-
-
-def number_consecutively(labels: np.ndarray[tuple[int, ...], np.dtype[np.integer]]) -> LabelImage:
-    """Renumber the objects 1 to N in ascending order of their old numbers, without gaps.
-
-    >>> number_consecutively(np.array([[0, 7], [300, 7]]))
-    array([[0, 1],
-           [2, 1]], dtype=int32)
-    """
-    numbers, inverse = np.unique(labels, return_inverse=True)
-    first = 0 if numbers[0] == 0 else 1
-    return np.asarray(inverse.reshape(labels.shape) + first, np.int32)
