@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.dataset import Dataset, read_split
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.prepare import counts_by_modality, prepare
@@ -146,9 +147,19 @@ def test_class_weights_are_the_inverse_frequency_in_pixels(tmp_path: Path, caplo
     assert "class rbc: weight 1.6" in caplog.text
 
 
-def test_an_absent_class_has_no_weight(discs: Path):
-    dataset = Dataset.load(discs).model_copy(update={"classes": ("a", "b"), "pixels_per_class": (10, 5, 0)})
-    assert dataset.class_weights == (1.0, 0.0)
+@pytest.mark.parametrize(
+    ("pixels_per_class", "weights"),
+    [
+        pytest.param((10, 6, 0, 2), (0.5, 1.0, 1.5), id="one absent"),
+        pytest.param((10, 0, 0), (1.0, 1.0), id="all absent"),
+    ],
+)
+def test_an_absent_class_weighs_one_and_the_configuration_takes_it(
+    discs: Path, pixels_per_class: tuple[int, ...], weights: tuple[float, ...]
+):
+    dataset = Dataset.load(discs).model_copy(update={"pixels_per_class": pixels_per_class})
+    assert dataset.class_weights == pytest.approx(weights)
+    assert TrainConfig(class_weights=dataset.class_weights).class_weights == dataset.class_weights
 
 
 @pytest.mark.parametrize("values", [[[0.5, 1.5]], [[-3.0, 70000.0]]])

@@ -83,11 +83,18 @@ class Dataset(BaseModel):
 
     @property
     def class_weights(self) -> tuple[float, ...]:
-        """Inverse pixel frequency of each class (without background), scaled to a mean of 1; 0 for an absent class."""
+        """Inverse pixel frequency of each class, without background, scaled to a mean of 1.
+
+        A class that no image shows has no frequency. It weighs 1: nothing is learned of it either way, and a
+        configuration takes positive weights only.
+        """
         counts = np.array(self.pixels_per_class[1:], np.float64)
-        inverse = np.divide(1.0, counts, out=np.zeros_like(counts), where=counts > 0)
-        mean = inverse.sum() / max(np.count_nonzero(inverse), 1)
-        return tuple(float(weight) for weight in (inverse / mean if mean > 0 else inverse))
+        is_there = counts > 0
+        weights = np.ones_like(counts)
+        if is_there.any():
+            inverse = 1 / counts[is_there]
+            weights[is_there] = inverse / inverse.mean()
+        return tuple(weights.tolist())
 
     def subset(self, name: Subset) -> tuple[Sample, ...]:
         """Give the samples on one side of the split, in the order of the data set.
