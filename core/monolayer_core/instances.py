@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import LabelImage, Mask
+from monolayer_core.measure import mean_values
 from monolayer_core.row_runs import RowRuns, find_row_runs
 
 FOREGROUND_CONNECTIVITY = 8
@@ -114,6 +115,22 @@ def remove_small(labels: LabelImage, min_area_px: int) -> LabelImage:
     """Remove objects of fewer than `min_area_px` pixels and number the others anew, see `relabel`."""
     runs = find_row_runs(labels)
     return _keep(labels, runs, runs.areas_px >= max(min_area_px, 1))
+
+
+def remove_faint(labels: LabelImage, foreground: npt.NDArray[np.uint8], min_score: float) -> LabelImage:
+    """Remove objects of a low score and number the others anew, see `relabel`.
+
+    Parameters
+    ----------
+    labels : int32 (y, x)
+        1 to N.
+    foreground : uint8 (y, x)
+        Foreground probability, 0 to 255.
+    min_score : float
+        0 to 1; objects whose mean foreground probability is lower are removed.
+    """
+    runs = find_row_runs(labels)
+    return _keep(labels, runs, mean_values(runs, foreground) >= 255 * min_score)
 
 
 def remove_border(labels: LabelImage) -> LabelImage:

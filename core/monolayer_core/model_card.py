@@ -1,7 +1,7 @@
 """The model card: all that a program must know of a network to use it.
 
-The card lies beside the network file. Nothing about a model is written in code: a new one with other channels, tile sides
-or thresholds is a new card. Only numpy and pydantic are needed to read it.
+The card lies beside the network file. Nothing about a model is written in code: a new one with other channels, tile
+sides or thresholds is a new card. Only numpy and pydantic are needed to read it.
 """
 
 import hashlib
@@ -47,8 +47,8 @@ class Output(CardModel):
     """One output channel of the network.
 
     ``class`` is the probability that a pixel lies inside an object of that class (for `instances`, away from a border
-    between touching objects), ``boundary`` that it lies on such a border, ``distance`` the distance to the object's edge
-    divided by the largest in that object.
+    between touching objects), ``boundary`` that it lies on such a border, ``distance`` the distance to the object's
+    edge divided by the largest in that object.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Thresholds(CardModel):
     foreground: Fraction = Field(0.5, description="a pixel is foreground above this probability")
     seed: Fraction = Field(0.5, description="a pixel may start an object above this value of the seed map")
     min_seed_area_px: int = Field(0, ge=0, description="smaller groups of such pixels start no object")
+    min_score: Fraction = Field(0.0, description="objects of a lower mean foreground probability are dropped")
     min_area_px: int = Field(0, ge=0, description="smaller objects are dropped; at the size the network sees")
     max_hole_area_px: int = Field(0, ge=0, description="holes up to this area are filled")
 

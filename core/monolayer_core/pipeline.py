@@ -15,10 +15,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from monolayer_core.arrays import ImageUInt8, LabelImage, Mask, Pixels, Predict, Probabilities
+from monolayer_core.arrays import ImageUInt8, LabelImage, Pixels, Predict, Probabilities
 from monolayer_core.distance_seeds import seeds_from_distance
 from monolayer_core.errors import OptionError, PredictionError, UnusableImageError
-from monolayer_core.instances import fill_holes, foreground_mask, remove_border, remove_small, seeds_from_map
+from monolayer_core.instances import (
+    fill_holes,
+    foreground_mask,
+    remove_border,
+    remove_faint,
+    remove_small,
+    seeds_from_map,
+)
 from monolayer_core.kmeans import KMeansOptions, KMeansResult, cluster
 from monolayer_core.measure import confluency_percent, mean_values
 from monolayer_core.model_card import ModelCard, NormalizationSpec
@@ -226,7 +233,8 @@ def interpret(probabilities: Probabilities, card: ModelCard, options: SegmentOpt
     The foreground probability, the sum of all class outputs and the boundary output, is cut at the threshold, and small
     holes are filled. The mask is split at seeds: pieces of it where the distance output or, without one, the class
     outputs less the boundary output lie above the seed threshold. The mask of a semantic network, which knows no
-    boundaries, is split at its necks. Small objects are dropped, then confluency is taken, then objects at the edge are
+    boundaries, is split at its necks. Objects of a low score are dropped, unless the caller sets the threshold,
+    and small ones; then confluency is taken, then objects at the edge are
     dropped where asked for. The class of an object is the one with the largest mean probability inside it, the first of
     equals.
 
@@ -266,7 +274,10 @@ def interpret(probabilities: Probabilities, card: ModelCard, options: SegmentOpt
         seeds = seeds_from_distance(mask)
     else:
         seeds = seeds_from_map(seed_map, mask, thresholds.seed, min_area_px=thresholds.min_seed_area_px)
-    labels, percent = _objects(mask, seeds, thresholds.min_area_px, options)
+    labels = split_by_seeds(mask, seeds)
+    if options.threshold is None:  # who lowers the threshold is looking for faint objects
+        labels = remove_faint(labels, foreground, thresholds.min_score)
+    labels, percent = _objects(labels, thresholds.min_area_px, options)
     runs = find_row_runs(labels)
     means = np.column_stack([mean_values(runs, plane) for plane in inside])
     return Segmentation(
@@ -302,7 +313,7 @@ def segment_kmeans(
     result = cluster(pixels, kmeans_options)
     mask = fill_holes(result.mask, KMEANS_MAX_HOLE_AREA_PX)
     seeds = seeds_from_distance(mask)
-    labels, percent = _objects(mask, seeds, KMEANS_MIN_AREA_PX, segment_options)
+    labels, percent = _objects(split_by_seeds(mask, seeds), KMEANS_MIN_AREA_PX, segment_options)
     return Segmentation(
         labels=labels,
         class_ids=np.zeros(int(labels.max(initial=0)), dtype=np.int64),
@@ -314,12 +325,10 @@ def segment_kmeans(
     )
 
 
-def _objects(
-    mask: Mask, seeds: LabelImage, default_min_area_px: int, options: SegmentOptions
-) -> tuple[LabelImage, float]:
+def _objects(labels: LabelImage, default_min_area_px: int, options: SegmentOptions) -> tuple[LabelImage, float]:
     """Labels 1 to N, and the confluency before objects at the edge were dropped."""
     min_area_px = default_min_area_px if options.min_area_px is None else options.min_area_px
-    labels = remove_small(split_by_seeds(mask, seeds), min_area_px)
+    labels = remove_small(labels, min_area_px)
     percent = confluency_percent(labels)
     return (remove_border(labels) if options.exclude_border else labels), percent
 

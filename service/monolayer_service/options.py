@@ -76,7 +76,7 @@ class Options(BaseModel):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="Foreground above this probability; else from the model card.",
+        description="Foreground above this probability, faint objects too; else the model card decides on both.",
     )
     clahe: Annotated[bool, Acts()] = Field(False, description="Equalise local contrast first.")
     flat_field: Annotated[bool, Acts()] = Field(False, description="Even out uneven illumination first.")

@@ -13,6 +13,7 @@ from monolayer_core.instances import (
     foreground_mask,
     relabel,
     remove_border,
+    remove_faint,
     remove_small,
     seeds_from_map,
 )
@@ -133,6 +134,13 @@ def test_labels_are_numbered_by_their_first_pixels(labels):
     pairs = set(zip(labels.ravel().tolist(), numbered.ravel().tolist(), strict=True))
     assert len(pairs) == len({old for old, _ in pairs}) == len({new for _, new in pairs})
     assert {(old == 0, new == 0) for old, new in pairs} <= {(True, True), (False, False)}
+
+
+def test_objects_of_a_low_mean_probability_are_removed():
+    labels = np.array([[1, 1, 0, 2, 2], [3, 3, 0, 0, 0]], dtype=np.int32)
+    foreground = np.array([[255, 204, 0, 255, 102], [204, 204, 255, 0, 0]], dtype=np.uint8)  # means 0.9, 0.7, 0.8
+    np.testing.assert_array_equal(remove_faint(labels, foreground, 0.8), [[1, 1, 0, 0, 0], [2, 2, 0, 0, 0]])
+    np.testing.assert_array_equal(remove_faint(labels, foreground, 0.0), labels)
 
 
 def test_objects_smaller_than_the_limit_are_removed():

@@ -193,6 +193,15 @@ class TestInterpret:
         assert found.class_ids.tolist() == [0, 1, 0]
         np.testing.assert_allclose(found.scores * 255, [(210 + 240) / 2, (250 + 200) / 2, 254])
 
+    def test_faint_objects_are_dropped_unless_the_caller_sets_the_threshold(self):
+        sure = card(thresholds=Thresholds(foreground=0.5, seed=0.5, min_score=0.9))
+        probabilities = planes([[255, 240, 0, 140, 150]], [[0, 0, 0, 0, 0]])
+
+        np.testing.assert_array_equal(interpret(probabilities, sure).labels, [[1, 1, 0, 0, 0]])
+        np.testing.assert_array_equal(
+            interpret(probabilities, sure, SegmentOptions(threshold=0.5)).labels, [[1, 1, 0, 2, 2]]
+        )
+
     def test_the_cards_thresholds_hold_unless_the_caller_has_others(self):
         probabilities = planes([[100, 0, 200, 200]], [[0, 0, 0, 0]])
         strict = card(thresholds=Thresholds(foreground=0.5, seed=0.1, min_area_px=2))

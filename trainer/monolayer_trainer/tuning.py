@@ -18,6 +18,9 @@ COARSE_FOREGROUND = (0.4, 0.5, 0.6)
 COARSE_SEED = (0.3, 0.45, 0.6)
 FINE_STEPS = (-0.1, -0.05, 0.0, 0.05, 0.1)
 MIN_SEED_AREAS_PX = (0, 4, 8, 12, 20)
+MIN_SCORES = (0.0, 0.6, 0.7, 0.75, 0.8)
+"""Not higher: on images unlike those it was tuned on, a network is less sure of true objects too."""
+
 MIN_AREAS_PX = (0, 8, 15, 25, 40, 60)
 MAX_HOLE_AREAS_PX = (0, 10, 50, 200)
 
@@ -33,7 +36,7 @@ def tune_coarsely(truths: Sequence[LabelImage], probabilities: Sequence[Probabil
 
 
 def tune_thresholds(truths: Sequence[LabelImage], probabilities: Sequence[Probabilities], card: ModelCard) -> Scored:
-    """Find all thresholds: foreground and seed coarsely, then the areas, then foreground and seed finely.
+    """Find all thresholds: foreground and seed coarsely, then score and areas, then foreground and seed finely.
 
     Parameters
     ----------
@@ -52,6 +55,8 @@ def tune_thresholds(truths: Sequence[LabelImage], probabilities: Sequence[Probab
     found, score = tune_coarsely(truths, probabilities, card)
     seeds = (changed(found, min_seed_area_px=area) for area in MIN_SEED_AREAS_PX)
     found, score = best_of(seeds, truths, probabilities, card)
+    scores = (changed(found, min_score=score) for score in MIN_SCORES)
+    found, score = best_of(scores, truths, probabilities, card)
     areas = (changed(found, min_area_px=area) for area in MIN_AREAS_PX)
     found, score = best_of(areas, truths, probabilities, card)
     holes = (changed(found, max_hole_area_px=area) for area in MAX_HOLE_AREAS_PX)
