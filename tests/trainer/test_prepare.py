@@ -75,6 +75,32 @@ def test_a_second_run_does_nothing_and_one_with_other_arguments_is_refused(discs
         prepare(source, discs, kind="labels", classes=("disc",), seed=1, validation_fraction=0.5)
 
 
+def test_a_source_of_the_same_name_with_other_images_is_told_apart(discs: Path, tmp_path: Path):
+    other = tmp_path / "elsewhere" / "source"
+    shutil.copytree(discs.parent / "source", other)
+    assert prepare(other, discs, kind="labels", classes=("disc",)) == Dataset.load(discs)
+    for folder in ("images", "labels"):
+        (other / folder / "field4.png").rename(other / folder / "field5.png")
+    with pytest.raises(DatasetError, match="prepared with another image_names_sha256:"):
+        prepare(other, discs, kind="labels", classes=("disc",))
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 0.0, 1.0, 1.5, float("nan")])
+def test_a_validation_fraction_out_of_range_is_refused_before_anything_is_written(
+    discs: Path, tmp_path: Path, fraction: float
+):
+    with pytest.raises(DatasetError, match="validation_fraction must lie between 0 and 1"):
+        prepare(discs.parent / "source", tmp_path / "other", validation_fraction=fraction)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("limit", [-1, 0])
+def test_a_limit_below_one_is_refused_before_anything_is_written(discs: Path, tmp_path: Path, limit: int):
+    with pytest.raises(DatasetError, match=f"limit must be 1 or more, not {limit}"):
+        prepare(discs.parent / "source", tmp_path / "other", limit=limit)
+    assert not (tmp_path / "other").exists()
+
+
 def test_an_interrupted_preparation_is_repeated(discs: Path):
     (discs / "dataset.json").unlink()
     (discs / "labels" / "field3.png").write_bytes(b"half")
@@ -137,7 +163,7 @@ def test_class_weights_are_the_inverse_frequency_in_pixels(tmp_path: Path, caplo
         "image,xmin,ymin,xmax,ymax,label\na.png,0,0,40,40,wbc\na.png,45,0,65,20,rbc\n", encoding="utf-8"
     )
     with caplog.at_level(logging.INFO):
-        dataset = prepare(source, tmp_path / "set", validation_fraction=0)
+        dataset = prepare(source, tmp_path / "set")
     assert dataset.classes == ("rbc", "wbc")
     assert dataset.read(dataset.samples[0])[2].tolist() == [1, 0]
     rbc, wbc = dataset.class_weights

@@ -1,9 +1,10 @@
 """From files in one of several layouts to a prepared data set: images, labels, split and a picture to check.
 
-The folder is complete when ``dataset.json`` is there, which is written last. A second call with the same arguments
-finds it and does nothing; an interrupted preparation is simply repeated.
+The folder is complete when ``dataset.json`` is there, which is written last. A second call with the same arguments and
+images of the same names finds it and does nothing; an interrupted preparation is simply repeated.
 """
 
+import hashlib
 import logging
 import os
 from collections import Counter
@@ -63,7 +64,7 @@ def prepare(
         Table of images that belong together, see `monolayer_trainer.groups`. Without it every image is taken as a field
         of its own.
     validation_fraction, seed
-        Of the split, see `monolayer_trainer.split`.
+        Of the split, see `monolayer_trainer.split`; a fraction of 0, which leaves nothing to judge by, is refused here.
     name, licence, source_url
         Written to the data set and from there into the model card; the name is the source's by default.
     classes
@@ -80,19 +81,25 @@ def prepare(
     Raises
     ------
     DatasetError
-        A file is damaged or missing, or the destination holds a data set made with other arguments.
+        A file is damaged or missing, or the destination holds a data set made with other arguments or of other images.
+        Or `validation_fraction` does not lie between 0 and 1, or `limit` is less than 1: then nothing is read or written.
     """
+    if not 0 < validation_fraction < 1:
+        raise DatasetError(f"validation_fraction must lie between 0 and 1, not {validation_fraction}")
+    if limit is not None and limit < 1:
+        raise DatasetError(f"limit must be 1 or more, not {limit}")
+    if source.resolve() == destination.resolve():
+        raise DatasetError(f"{destination} is the source: the prepared data set needs a folder of its own")
+    reader = open_reader(source, kind, classes or ())
     arguments: dict[str, str | int | float | None] = {
-        "source": source.name, "kind": kind, "groups": None if groups is None else sha256_of_file(groups),
+        "source": source.name, "image_count": len(reader.ids), "image_names_sha256": _digest(reader.ids),
+        "kind": kind, "groups": None if groups is None else sha256_of_file(groups),
         "validation_fraction": validation_fraction, "seed": seed, "name": name, "licence": licence,
         "source_url": source_url, "classes": None if classes is None else ",".join(classes),
         "confluency_of": confluency_of, "pixel_size_um": pixel_size_um, "limit": limit,
     }  # fmt: skip
     if (destination / DATASET_NAME).exists():
         return _reuse(destination, arguments)
-    if source.resolve() == destination.resolve():
-        raise DatasetError(f"{destination} is the source: the prepared data set needs a folder of its own")
-    reader = open_reader(source, kind, classes or ())
     ids = reader.ids[:limit]
     if not ids:
         raise DatasetError(f"{source} holds no image with labels; left out: {'; '.join(reader.left_out[:5])}")
@@ -193,6 +200,11 @@ def _reuse(destination: Path, arguments: dict[str, str | int | float | None]) ->
     if missing:
         raise DatasetError(f"{destination / missing[0]} is missing: delete {destination} and prepare it again")
     return dataset
+
+
+def _digest(ids: Sequence[str]) -> str:
+    """Tell apart sources of the same name: the folders of two data sets are often both called ``train``."""
+    return hashlib.sha256("\0".join(ids).encode()).hexdigest()
 
 
 def _count_pixels(read: LabelledImage, classes: int) -> npt.NDArray[np.int64]:
