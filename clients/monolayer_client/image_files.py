@@ -6,6 +6,7 @@ it; each is called by its file name without suffix.
 """
 
 import glob
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,13 @@ class ImageFile:
     def read(self) -> bytes:
         """Give the bytes of the file."""
         return self.source.read(self.name)
+
+    def has_sha256(self, digest: str) -> bool:
+        """Tell whether the bytes of the file have this SHA-256, in hexadecimal digits; no if they cannot be read."""
+        try:
+            return hashlib.sha256(self.read()).hexdigest() == digest
+        except (InputError, OSError):
+            return False
 
     def __str__(self) -> str:
         return str(self.source.path / self.name)

@@ -1,14 +1,14 @@
-"""The journal of a submission: which images are done, so that a second run goes on where the first ended.
+"""The journal of a run: which images are done, so that a second run goes on where the first ended.
 
-A text file beside the submission with one JSON object a line. The first line says with which options the journal was
-made; each other line holds one finished image. A line is written when its image is done, so that at worst the last one
-is torn, and a torn line is an image that is done again.
+A text file beside the table that the run makes, with one JSON object a line. The first line says with which options the
+journal was made; each other line holds one finished image. A line is written when its image is done, so that at worst
+the last one is torn, and a torn line is an image that is done again.
 """
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Generic, Self, TextIO, TypeVar
 
 from monolayer_client.errors import InputError
 from monolayer_client.files import write_atomically
@@ -18,10 +18,16 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Entry:
-    """One finished image: its size, run-length rows, and who found them; `sha256` is that of the image file."""
+    """One finished image; `sha256` is that of the image file."""
 
     image_id: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class Rows(Entry):
+    """The run-length rows of an image, its size, and who found them."""
+
     height: int
     width: int
     rows: tuple[str, ...]
@@ -30,25 +36,39 @@ class Entry:
     fallback: str | None
 
 
-class Journal:
-    """Finished images of one submission, kept in a file; use it as a context manager.
+@dataclass(frozen=True)
+class Results(Entry):
+    """Result files of an image: what they were made with, and how their names end."""
+
+    options: dict[str, Any]
+    suffixes: tuple[str, ...]
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class Journal(Generic[E]):
+    """Finished images of one run, kept in a file; use it as a context manager.
 
     Parameters
     ----------
     path : Path
         The file; made when it is not there.
-    options : dict
-        What the answers depend on besides the images, JSON-able.
+    kind : type
+        What an entry is.
+    options : dict or None
+        What all answers depend on besides the images, JSON-able; None where each entry says it for itself.
 
     Raises
     ------
     InputError
-        The file is no journal or was made with other options: its rows would not belong together.
+        The file is no journal or was made with other options: its entries would not belong together.
     """
 
-    def __init__(self, path: Path, options: dict[str, Any]) -> None:
+    def __init__(self, path: Path, kind: type[E], options: dict[str, Any] | None) -> None:
         self.path = path
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, E] = {}
+        self._kind = kind
         self._head = {"format": FORMAT, "options": options}
         self._file: TextIO | None = None
         if path.exists() and path.stat().st_size:
@@ -65,7 +85,7 @@ class Journal:
         if self._file is not None:
             self._file.close()
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: E) -> None:
         """Note a finished image."""
         self.entries[entry.image_id] = entry
         if self._file is not None:
@@ -77,9 +97,10 @@ class Journal:
         try:
             found = json.loads(head)
         except ValueError:
-            raise InputError(f"{self.path} is no journal of a submission: move it away") from None
+            raise InputError(f"{self.path} is no journal: move it away") from None
         if found != self._head:
-            raise InputError(f"{self.path} was made with other options: run with --restart to begin anew")
+            raise InputError(f"{self.path} was made with other options: run with --restart or move it away")
         for line in lines[:-1]:  # behind the last line end there is nothing, or a torn line
             values = json.loads(line)
-            self.add(Entry(**{**values, "rows": tuple(values["rows"])}))
+            lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+            self.add(self._kind(**{**values, **lists}))

@@ -11,12 +11,12 @@ from monolayer_client.async_client import AsyncClient
 from monolayer_client.batch import Failure, run_batch
 from monolayer_client.errors import ServiceFaultError
 from monolayer_client.image_files import ImageFile
-from monolayer_client.journal import Entry, Journal
+from monolayer_client.journal import Journal, Rows
 from monolayer_client.options import SegmentOptions
 from monolayer_core.submission import validate_submission, write_submission
 
 
-def left_to_do(images: Sequence[ImageFile], journal: Journal) -> list[ImageFile]:
+def left_to_do(images: Sequence[ImageFile], journal: Journal[Rows]) -> list[ImageFile]:
     """Give the images that the journal does not hold, or holds from another file of the same name."""
     return [image for image in images if not _is_done(image, journal)]
 
@@ -24,7 +24,7 @@ def left_to_do(images: Sequence[ImageFile], journal: Journal) -> list[ImageFile]
 async def fill_journal(
     client: AsyncClient,
     images: Sequence[ImageFile],
-    journal: Journal,
+    journal: Journal[Rows],
     options: dict[str, object],
     *,
     concurrency: int,
@@ -37,7 +37,7 @@ async def fill_journal(
         result = await client.segment(content, **cast("SegmentOptions", {**options, "image_id": image.image_id}))
         model = result.model
         journal.add(
-            Entry(
+            Rows(
                 image_id=image.image_id,
                 sha256=hashlib.sha256(content).hexdigest(),
                 height=result.image.height,
@@ -52,12 +52,12 @@ async def fill_journal(
     return await run_batch(images, work, concurrency=concurrency, on_done=on_done)
 
 
-def _is_done(image: ImageFile, journal: Journal) -> bool:
+def _is_done(image: ImageFile, journal: Journal[Rows]) -> bool:
     entry = journal.entries.get(image.image_id)
-    return entry is not None and entry.sha256 == hashlib.sha256(image.read()).hexdigest()
+    return entry is not None and image.has_sha256(entry.sha256)
 
 
-def make_table(entries: Sequence[Entry]) -> bytes:
+def make_table(entries: Sequence[Rows]) -> bytes:
     """Write the submission table and check it as `validate` would.
 
     Raises
@@ -74,7 +74,7 @@ def make_table(entries: Sequence[Entry]) -> bytes:
     return file.getvalue().encode()
 
 
-def count_answers(entries: Sequence[Entry]) -> Counter[str]:
+def count_answers(entries: Sequence[Rows]) -> Counter[str]:
     """Count the images by who found their objects: a model with its version, or K-means and why."""
     return Counter(
         entry.model or (f"kmeans ({entry.fallback})" if entry.fallback else entry.method) for entry in entries

@@ -121,6 +121,88 @@ def test_results_that_are_there_are_not_asked_for_again(monolayer, service, imag
     assert len(service.posts) == 3
 
 
+@pytest.mark.parametrize("command", ["segment", "confluency"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param([], ["--method", "kmeans"], id="another method"),
+        pytest.param(["--method", "kmeans"], [], id="the default after a choice"),
+        pytest.param(["--set", "threshold=0.5"], ["--set", "threshold=0.4"], id="another value"),
+    ],
+)
+def test_results_of_other_options_are_made_again(monolayer, service, good_images, tmp_path, *, command, first, second):
+    monolayer(command, good_images, "-o", tmp_path / "out", *first)
+    service.requests.clear()
+    result = monolayer(command, good_images, "-o", tmp_path / "out", *second)
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[0] == (
+        "2 images are done again: their results are of another image or of other options"
+    )
+    assert len(service.posts) == 2
+    summary = next((tmp_path / "out").glob("*.csv"))
+    assert {row["method"] for row in table(summary)} == {"kmeans" if "kmeans" in second else "unet"}
+    service.requests.clear()
+    assert monolayer(command, good_images, "-o", tmp_path / "out", *second).exit_code == 0
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("command", ["segment", "confluency"])
+def test_results_of_another_image_of_the_same_name_are_made_again(
+    monolayer, service, good_images, tmp_path, *, save_labels, command
+):
+    monolayer(command, good_images, "-o", tmp_path / "out")
+    save_labels(good_images / "third.npy", TWO)
+    service.requests.clear()
+    result = monolayer(command, good_images, "-o", tmp_path / "out")
+    assert "1 of 2 images are done already" in result.stderr
+    assert "1 images are done again" in result.stderr
+    assert [request.url.params["image_id"] for request in service.posts] == ["third"]
+    assert [row["count"] for row in table(next((tmp_path / "out").glob("*.csv")))] == ["2", "2"]
+
+
+def test_folders_with_options_of_their_own_share_a_result_folder(monolayer, service, good_images, tmp_path):
+    monolayer("segment", good_images / "first.npy", "-o", tmp_path / "out")
+    monolayer("segment", good_images / "third.npy", "-o", tmp_path / "out", "--method", "kmeans")
+    service.requests.clear()
+    monolayer("segment", good_images / "first.npy", "-o", tmp_path / "out")
+    assert service.requests == []
+
+
+def test_a_form_left_over_from_other_options_does_not_count(monolayer, service, good_images, tmp_path):
+    """The rows are of the network, the answer beside them of K-means: they are no results of one request."""
+    image, out = good_images / "first.npy", tmp_path / "out"
+    monolayer("segment", image, "-o", out, "-f", "csv")
+    monolayer("segment", image, "-o", out, "--method", "kmeans")
+    (out / "first.rle.csv").write_text("of the network")
+    service.requests.clear()
+    monolayer("segment", image, "-o", out, "--method", "kmeans", "-f", "csv")
+    assert len(service.posts) == 1
+    assert (out / "first.rle.csv").read_text() == "ImageId,EncodedPixels\nfirst,1 2\nfirst,4 3\n"
+    service.requests.clear()
+    monolayer("segment", image, "-o", out, "--method", "kmeans")
+    assert service.requests == []
+
+
+def test_files_nobody_vouches_for_are_made_again(monolayer, service, good_images, tmp_path):
+    monolayer("segment", good_images, "-o", tmp_path / "out")
+    (tmp_path / "out" / "summary.csv.journal").unlink()
+    service.requests.clear()
+    assert monolayer("segment", good_images, "-o", tmp_path / "out").exit_code == 0
+    assert len(service.posts) == 2
+
+
+def test_an_image_that_failed_when_done_again_is_done_once_more(monolayer, service, good_images, tmp_path):
+    image, out = good_images / "first.npy", tmp_path / "out"
+    original = image.read_bytes()
+    monolayer("segment", image, "-o", out)
+    image.write_bytes(b"torn")
+    assert monolayer("segment", image, "-o", out).exit_code == 1
+    image.write_bytes(original)
+    service.requests.clear()
+    assert monolayer("segment", image, "-o", out).exit_code == 0
+    assert len(service.posts) == 1
+
+
 def test_when_all_is_done_no_service_is_needed(monolayer, service, good_images, tmp_path):
     monolayer("segment", good_images, "-o", tmp_path / "out")
     service.requests.clear()

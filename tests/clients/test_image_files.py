@@ -1,5 +1,6 @@
 """Which images are meant, and what they are called."""
 
+import hashlib
 import zipfile
 
 import pytest
@@ -99,5 +100,19 @@ def test_a_damaged_member_of_an_archive_is_named(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.png", b"0123456789")
     path.write_bytes(path.read_bytes().replace(b"0123456789", b"0123456780"))
+    (image,) = find_images([str(path)])
     with pytest.raises(InputError, match=r"x\.png is damaged"):
-        find_images([str(path)])[0].read()
+        image.read()
+    assert not image.has_sha256(hashlib.sha256(b"0123456789").hexdigest())
+
+
+def test_an_image_is_known_by_its_bytes(tmp_path):
+    path = tmp_path / "x.png"
+    path.write_bytes(b"as it was")
+    (image,) = find_images([str(path)])
+    digest = hashlib.sha256(b"as it was").hexdigest()
+    assert image.has_sha256(digest)
+    path.write_bytes(b"changed")
+    assert not image.has_sha256(digest)
+    path.unlink()
+    assert not image.has_sha256(digest)

@@ -3,21 +3,21 @@
 import pytest
 
 from monolayer_client.errors import InputError
-from monolayer_client.journal import Entry, Journal
+from monolayer_client.journal import Journal, Results, Rows
 
-FIRST = Entry("a", "0" * 64, 2, 3, ("1 2", "4 3"), "unet", "nuclei 1", None)
-SECOND = Entry("b", "1" * 64, 2, 3, (), "kmeans", None, "no network")
+FIRST = Rows("a", "0" * 64, 2, 3, ("1 2", "4 3"), "unet", "nuclei 1", None)
+SECOND = Rows("b", "1" * 64, 2, 3, (), "kmeans", None, "no network")
 OPTIONS = {"method": "auto"}
 
 
 def entries_of(path, options=OPTIONS):
-    with Journal(path, options) as journal:
+    with Journal(path, Rows, options) as journal:
         return list(journal.entries.values())
 
 
 def test_what_was_noted_is_there_the_next_time(tmp_path):
     path = tmp_path / "sub" / "s.csv.journal"
-    with Journal(path, OPTIONS) as journal:
+    with Journal(path, Rows, OPTIONS) as journal:
         journal.add(FIRST)
         journal.add(SECOND)
     assert entries_of(path) == [FIRST, SECOND]
@@ -26,28 +26,28 @@ def test_what_was_noted_is_there_the_next_time(tmp_path):
 
 def test_entries_are_on_disk_before_the_journal_is_closed(tmp_path):
     path = tmp_path / "journal"
-    with Journal(path, OPTIONS) as journal:
+    with Journal(path, Rows, OPTIONS) as journal:
         journal.add(FIRST)
-        assert list(Journal(path, OPTIONS).entries.values()) == [FIRST]
+        assert list(Journal(path, Rows, OPTIONS).entries.values()) == [FIRST]
 
 
 @pytest.mark.parametrize("cut", [1, 5, 60], ids=lambda cut: f"{cut} characters short")
 def test_a_torn_last_line_is_forgotten(tmp_path, cut):
     path = tmp_path / "journal"
-    with Journal(path, OPTIONS) as journal:
+    with Journal(path, Rows, OPTIONS) as journal:
         journal.add(FIRST)
         journal.add(SECOND)
     path.write_bytes(path.read_bytes()[:-cut])
     assert entries_of(path) == [FIRST]
-    with Journal(path, OPTIONS) as journal:
+    with Journal(path, Rows, OPTIONS) as journal:
         journal.add(SECOND)
     assert entries_of(path) == [FIRST, SECOND]
 
 
 def test_an_image_done_again_replaces_the_first(tmp_path):
     path = tmp_path / "journal"
-    again = Entry("a", "2" * 64, 2, 3, (), "unet", "nuclei 2", None)
-    with Journal(path, OPTIONS) as journal:
+    again = Rows("a", "2" * 64, 2, 3, (), "unet", "nuclei 2", None)
+    with Journal(path, Rows, OPTIONS) as journal:
         journal.add(FIRST)
         journal.add(again)
     assert entries_of(path) == [again]
@@ -73,3 +73,18 @@ def test_an_empty_file_is_an_empty_journal(tmp_path):
     path = tmp_path / "journal"
     path.touch()
     assert entries_of(path) == []
+
+
+def test_results_come_back_with_their_options(tmp_path):
+    path = tmp_path / "journal"
+    results = Results("a", "0" * 64, {"method": "kmeans", "pixel_size_um": 0.65}, (".json", ".rle.csv"))
+    with Journal(path, Results, None) as journal:
+        journal.add(results)
+    assert Journal(path, Results, None).entries == {"a": results}
+
+
+def test_a_journal_of_a_submission_is_not_taken_for_one_of_results(tmp_path):
+    path = tmp_path / "journal"
+    entries_of(path, {})
+    with pytest.raises(InputError, match="move it away"):
+        Journal(path, Results, None)

@@ -44,8 +44,9 @@ def confluency(
 ) -> None:
     """Measure confluency, count and quality of images.
 
-    Each image gets NAME.confluency.json with the service's answer; confluency.csv has one row per image. Images whose
-    results are there already are skipped. Failed ones are listed at the end, and the exit status is 1.
+    Each image gets NAME.confluency.json with the service's answer; confluency.csv has one row per image, and
+    confluency.csv.journal what the answers were made of: images whose answer is there already, made of the same file
+    with the same options, are skipped. Failed ones are listed at the end, and the exit status is 1.
 
     \b
     Examples:
@@ -56,11 +57,12 @@ def confluency(
     with explained():
         options = collect_options(model, method, pixel_size_um, settings)
 
-        async def work(client: AsyncClient, image: ImageFile, folder: Path) -> None:
+        async def work(client: AsyncClient, image: ImageFile, folder: Path) -> str:
             content = await asyncio.to_thread(image.read)
             named = cast("ConfluencyOptions", {**options, "image_id": image.image_id})
             result = await client.confluency(content, **named)
             write_atomically(folder / f"{image.image_id}{SUFFIX}", to_json(result.raw))
+            return result.image.sha256
 
-        run = ImageRun(find_images(inputs), out, [SUFFIX], "confluency.csv", overwrite)
+        run = ImageRun(find_images(inputs), out, [SUFFIX], options, "confluency.csv", overwrite)
         run.perform(work, url=url, patience_s=patience, concurrency=concurrency)

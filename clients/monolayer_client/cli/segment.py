@@ -58,8 +58,9 @@ def segment(
 
     Each image gets NAME.json with the service's answer, and in the forms asked for NAME.rle.csv (Kaggle rows),
     NAME.objects.csv (one row per object), NAME.labels.tif (label image) and NAME.overlay.png (outlines over the image;
-    tiff and png take a request of their own). summary.csv has one row per image. Images whose results are there already
-    are skipped. Failed ones are listed at the end, and the exit status is 1.
+    tiff and png take a request of their own). summary.csv has one row per image, and summary.csv.journal what the
+    results were made of: images whose results are there already, made of the same file with the same options, are
+    skipped. Failed ones are listed at the end, and the exit status is 1.
 
     \b
     Examples:
@@ -72,7 +73,7 @@ def segment(
         options = collect_options(model, method, pixel_size_um, settings)
         wanted = [OutputForm.json, *dict.fromkeys(form for form in forms or () if form is not OutputForm.json)]
 
-        async def work(client: AsyncClient, image: ImageFile, folder: Path) -> None:
+        async def work(client: AsyncClient, image: ImageFile, folder: Path) -> str:
             content = await asyncio.to_thread(image.read)
             named = {**options, "image_id": image.image_id}
             result = await client.segment(content, **cast("SegmentOptions", named))
@@ -83,6 +84,8 @@ def segment(
                 else:
                     data = await client.segment_as(content, _ASKED_FOR[form], **cast("ConfluencyOptions", named))
                 write_atomically(path, data)
+            return result.image.sha256
 
-        run = ImageRun(find_images(inputs), out, [form.suffix for form in wanted], "summary.csv", overwrite)
+        suffixes = [form.suffix for form in wanted]
+        run = ImageRun(find_images(inputs), out, suffixes, options, "summary.csv", overwrite)
         run.perform(work, url=url, patience_s=patience, concurrency=concurrency)

@@ -23,7 +23,7 @@ from monolayer_client.cli.service import (
 from monolayer_client.connection import DEFAULT_URL
 from monolayer_client.files import write_atomically
 from monolayer_client.image_files import ImageFile, find_images
-from monolayer_client.journal import Journal
+from monolayer_client.journal import Journal, Rows
 from monolayer_client.submission_run import count_answers, fill_journal, left_to_do, make_table
 
 
@@ -65,7 +65,7 @@ def submit(
         path = out.with_name(f"{out.name}.journal")
         if restart:
             path.unlink(missing_ok=True)
-        with Journal(path, options) as journal:
+        with Journal(path, Rows, options) as journal:
             waiting = left_to_do(images, journal)
             if len(waiting) < len(images):
                 err().print(f"{len(images) - len(waiting)} of {len(images)} images are in {path}", markup=False)
@@ -91,7 +91,7 @@ def submit(
 
 async def _ask(
     images: list[ImageFile],
-    journal: Journal,
+    journal: Journal[Rows],
     options: dict[str, object],
     *,
     url: str,
