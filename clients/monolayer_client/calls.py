@@ -102,7 +102,7 @@ def error_of(response: httpx2.Response) -> ClientError:
     if response.status_code in _WAIT_STATUSES:
         return UnavailableError(message, retry_after_s=retry_after_s(response), **details)
     if response.status_code < 500:
-        return RefusedError(message, failures=body.get("failures") or (), **details)
+        return RefusedError(message, **details)
     return ServiceFaultError(f"{message} (request {details['request_id']})", **details)
 
 

@@ -1,7 +1,6 @@
 """What can go wrong, by what the caller can do about it: change the request, wait, or report a bug."""
 
-from collections.abc import Sequence
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from monolayer_core.errors import MonolayerError
 
@@ -37,16 +36,9 @@ class ClientError(MonolayerError):
 
 
 class RefusedError(ClientError):
-    """The image, an option or the address must be changed; asking again gives the same answer.
-
-    `failures` lists the images of a submission that were refused, each with ``image_id``, ``code`` and ``message``.
-    """
+    """The image, an option or the address must be changed; asking again gives the same answer."""
 
     code = "refused"
-
-    def __init__(self, message: str, *, failures: Sequence[dict[str, Any]] = (), **details: Unpack[Details]) -> None:
-        super().__init__(message, **details)
-        self.failures = tuple(failures)
 
 
 class UnavailableError(ClientError):
