@@ -82,7 +82,7 @@ def prepare(
     ------
     DatasetError
         A file is damaged or missing, or the destination holds a data set made with other arguments or of other images.
-        Or `validation_fraction` does not lie between 0 and 1, or `limit` is less than 1: then nothing is read or written.
+        Or `validation_fraction` does not lie between 0 and 1, or `limit` is less than 1: then nothing is written.
     """
     if not 0 < validation_fraction < 1:
         raise DatasetError(f"validation_fraction must lie between 0 and 1, not {validation_fraction}")
@@ -177,14 +177,11 @@ def counts_by_modality(dataset: Dataset) -> dict[tuple[str, str], int]:
 
 
 def _report(dataset: Dataset) -> None:
+    """Log what cannot be read off the split or `left_out`; the caller shows those."""
     log.info("%d images with %d objects", len(dataset.samples), dataset.objects)
-    for (modality, side), count in sorted(counts_by_modality(dataset).items()):
-        log.info("%s, %s: %d images", modality, side, count)
     if len(dataset.classes) > 1:
         for name, weight in zip(dataset.classes, dataset.class_weights, strict=True):
             log.info("class %s: weight %.3f", name, weight)
-    for reason in dataset.left_out:
-        log.warning("left out: %s", reason)
 
 
 def _reuse(destination: Path, arguments: dict[str, str | int | float | None]) -> Dataset:
