@@ -1,6 +1,5 @@
 """Scoring from the command line: solution tables, masks and label images."""
 
-import subprocess
 import sys
 import zipfile
 
@@ -166,20 +165,12 @@ def test_a_split_must_name_sides_and_know_its_images(files):
         read_split(files / "split.csv")
 
 
-def test_without_its_extra_score_says_what_to_install(masks):
-    script = (
-        "import sys; sys.modules['cv2'] = None\n"
-        "from pathlib import Path\n"
-        "from monolayer_client.truth import open_truth\n"
-        "try:\n"
-        f"    open_truth(Path({str(masks)!r})).read('a')\n"
-        "except Exception as error:\n"
-        "    print(type(error).__name__, error)"
-    )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert result.stdout == (
-        "InputError reading image files needs more libraries: pip install 'monolayer-client[score]'\n"
-    )
+def test_without_its_extra_score_says_what_to_install(masks, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    monkeypatch.delitem(sys.modules, "monolayer_core.image_io", raising=False)
+    with pytest.raises(InputError) as error:
+        open_truth(masks).read("a")
+    assert str(error.value) == "reading image files needs more libraries: pip install 'monolayer-client[score]'"
 
 
 def test_the_truth_scored_against_itself_is_perfect(score, dsb2018, tmp_path):
