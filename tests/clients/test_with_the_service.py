@@ -219,3 +219,10 @@ def test_confluency_says_when_it_was_k_means(monolayer, folder, tmp_path):
     rows = rows_of((tmp_path / "out" / "confluency.csv").read_text())
     assert {row["method"] for row in rows} == {"kmeans"}
     assert all("cells" in row["fallback"] for row in rows)
+
+
+def test_the_digest_that_the_service_gives_is_that_of_the_file(monolayer, folder, tmp_path):
+    """What is skipped the second time rests on it."""
+    arguments = ["confluency", folder, "-o", tmp_path / "out", "--method", "kmeans"]
+    assert monolayer(*arguments).exit_code == 0
+    assert monolayer(*arguments).stderr.splitlines()[0] == "4 of 4 images are done already"
