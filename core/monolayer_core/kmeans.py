@@ -11,37 +11,29 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from monolayer_core.arrays import ImageUInt8, Mask, Pixels
 from monolayer_core.colours import brightness, cluster_colours, count_colours, partition_axis
 from monolayer_core.errors import OptionError
-from monolayer_core.foreground import choose_side
+from monolayer_core.foreground import Side, choose_side
+from monolayer_core.grey_levels import cluster_grey, count_grey
 from monolayer_core.illumination import correct_illumination
 from monolayer_core.model_card import NormalizationSpec
-from monolayer_core.normalization import apply_clahe, count_levels, look_up, normalize
-from monolayer_core.partition import fewest_clusters, partition_line
+from monolayer_core.normalization import apply_clahe, look_up, normalize
+from monolayer_core.partition import MOST_CLUSTERS, fewest_clusters
 from monolayer_core.texture import find_texture
 
 Foreground = Literal["bright", "dark", "texture"]
 
 FEWEST_CLUSTERS = 2
-MOST_CLUSTERS = 8
 
 STRETCH = NormalizationSpec(low_percentile=0.01, high_percentile=99.99)
 """Wide, because clustering does not care for contrast: only single hot or dead pixels are to be clipped."""
 
-EXPLAINED_GREY = 0.85
-"""``clusters="auto"`` takes the fewest clusters that explain this share of the variance of the grey levels."""
-
 EXPLAINED_COLOUR = 0.60
-"""The same along the principal axis of the colours. Lower, because a stained ground is itself of several colours, and
+"""``clusters="auto"`` takes the fewest clusters that explain this share of the variance along the principal axis of the
+colours. Lower than for grey levels, because a stained ground is itself of several colours, and
 further clusters would divide the ground instead of finding fainter objects."""
-
-GROUND_BETWEEN = 2 / 3
-"""Where the middle one of three clusters holds more than this share of a grey image, brightness does not tell cells
-from the ground and ``foreground="auto"`` goes by texture. In phase contrast it holds nine tenths, in a crowded corner
-still 0.68; in fluorescence and brightfield hardly ever a third. Of pure noise it holds 0.46."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +43,8 @@ class KMeansOptions:
     Attributes
     ----------
     clusters
-        2 to 8, or ``"auto"``: the fewest clusters that explain enough of the variance. An image with fewer grey levels
-        (or colours) than clusters gets one cluster for each.
+        2 to 8, or ``"auto"``: the fewest that explain enough of the variance and leave the ground whole, see
+        `partition.fewest_clusters`. An image with fewer grey levels or colours gets one cluster for each.
     foreground
         ``"bright"``: every cluster but the darkest; ``"dark"``: every cluster but the brightest; ``"texture"``: where
         the image is locally uneven (phase contrast); ``"auto"``: texture where a grey image's ground lies between
@@ -102,15 +94,6 @@ class KMeansResult:
     foreground: Foreground
 
 
-@dataclass(frozen=True)
-class _Clusters:
-    """Cluster of every pixel, 0 for the darkest; whether the ground lies between darker and brighter parts of cells."""
-
-    labels: npt.NDArray[np.uint8]
-    k: int
-    ground_between: bool = False
-
-
 def cluster(pixels: Pixels, options: KMeansOptions | None = None) -> KMeansResult:
     """Find the foreground of an image by K-means.
 
@@ -131,15 +114,14 @@ def cluster(pixels: Pixels, options: KMeansOptions | None = None) -> KMeansResul
     """
     options = options or KMeansOptions()
     pixels, image = _prepare(pixels, options)
-    if options.foreground == "texture":
-        return _cluster_texture(pixels, options.clusters)
-    clusters = _cluster_grey(image, options.clusters) if image.ndim == 2 else _cluster_colours(image, options.clusters)
-    if options.foreground == "auto" and clusters.ground_between:
-        return _cluster_texture(pixels, options.clusters)
-    bright, dark = clusters.labels > 0, clusters.labels < clusters.k - 1  # neither where there is one cluster
+    grey = count_grey(image) if image.ndim == 2 else None
+    if options.foreground == "texture" or (options.foreground == "auto" and grey and grey.ground_lies_between()):
+        found = find_texture(brightness(pixels), options.clusters)
+        return KMeansResult(found.mask, found.k, found.centres, found.shares, "texture")
     side = choose_side(brightness(image)) if options.foreground == "auto" else options.foreground
-    centres, shares = _describe(pixels, clusters)
-    return KMeansResult(bright if side == "bright" else dark, clusters.k, centres, shares, side)
+    labels, k = cluster_grey(image, grey, options.clusters, side) if grey else _cluster_colours(image, options.clusters)
+    centres, shares = _describe(pixels, labels, k)
+    return KMeansResult(_foreground(labels, k, side), k, centres, shares, side)
 
 
 def otsu_mask(
@@ -166,11 +148,10 @@ def otsu_mask(
         The image is empty, complex, or holds NaN or infinity.
     """
     _, image = _prepare(pixels, KMeansOptions(flat_field=flat_field))
-    grey = brightness(image)
-    clusters = _cluster_grey(grey, FEWEST_CLUSTERS)
-    bright, dark = clusters.labels > 0, clusters.labels < clusters.k - 1
-    side = choose_side(grey) if foreground == "auto" else foreground
-    return bright if side == "bright" else dark
+    image = brightness(image)
+    side = choose_side(image) if foreground == "auto" else foreground
+    labels, k = cluster_grey(image, count_grey(image), FEWEST_CLUSTERS, side)
+    return _foreground(labels, k, side)
 
 
 def _prepare(pixels: Pixels, options: KMeansOptions) -> tuple[Pixels, ImageUInt8]:
@@ -184,28 +165,8 @@ def _prepare(pixels: Pixels, options: KMeansOptions) -> tuple[Pixels, ImageUInt8
     return pixels, apply_clahe(image) if options.clahe else image
 
 
-def _cluster_texture(pixels: Pixels, clusters: int | Literal["auto"]) -> KMeansResult:
-    found = find_texture(brightness(pixels), clusters)
-    return KMeansResult(found.mask, found.k, found.centres, found.shares, "texture")
-
-
-def _cluster_grey(image: ImageUInt8, clusters: int | Literal["auto"]) -> _Clusters:
-    counts = count_levels(image).counts
-    levels = np.flatnonzero(counts)
-    partitions = partition_line(levels.astype(np.float64), counts[levels], MOST_CLUSTERS)
-    found = len(partitions.starts)
-    k = fewest_clusters(partitions.inertia, EXPLAINED_GREY) if clusters == "auto" else min(clusters, found)
-    table = np.zeros(len(counts), dtype=np.uint8)
-    for start in levels[partitions.starts[k - 1][1:]]:
-        table[start:] += 1
-    ground_between = False
-    if found >= 3:
-        middle = slice(*levels[partitions.starts[2][1:]])
-        ground_between = bool(counts[middle].sum() > GROUND_BETWEEN * image.size)
-    return _Clusters(look_up(image, table), k, ground_between)
-
-
-def _cluster_colours(image: ImageUInt8, clusters: int | Literal["auto"]) -> _Clusters:
+def _cluster_colours(image: ImageUInt8, clusters: int | Literal["auto"]) -> tuple[ImageUInt8, int]:
+    """Cluster of every pixel, 0 for the darkest, and the number of clusters."""
     colours = count_colours(image)
     axis = partition_axis(colours, MOST_CLUSTERS if clusters == "auto" else clusters)
     inertia = axis.partitions.inertia
@@ -213,16 +174,22 @@ def _cluster_colours(image: ImageUInt8, clusters: int | Literal["auto"]) -> _Clu
     table = np.zeros(int(colours.occupied[-1]) + 1, dtype=np.uint8)
     if k > 1:
         table[colours.occupied] = cluster_colours(colours, axis, k)
-    return _Clusters(look_up(colours.cell, table), k)
+    return look_up(colours.cell, table), k
 
 
-def _describe(pixels: Pixels, clusters: _Clusters) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]:
+def _foreground(labels: ImageUInt8, k: int, side: Side) -> Mask:
+    """All clusters but the darkest or the brightest; nothing where there is one cluster."""
+    mask: Mask = labels > 0 if side == "bright" else labels < k - 1
+    return mask
+
+
+def _describe(pixels: Pixels, labels: ImageUInt8, k: int) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]:
     """Centres, in the units of the pixels, and shares."""
     centres, shares = [], []
     values = pixels if pixels.dtype in (np.uint8, np.uint16, np.float32) else pixels.astype(np.float64)
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    for index in range(clusters.k):
-        members = (clusters.labels == index).view(np.uint8)
+    for index in range(k):
+        members = (labels == index).view(np.uint8)
         centres.append(tuple(float(value) for value in cv2.mean(values, mask=members)[:channels]))
         shares.append(cv2.countNonZero(members) / members.size)
     return tuple(centres), tuple(shares)

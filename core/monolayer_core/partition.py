@@ -16,6 +16,13 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+MOST_CLUSTERS = 8
+"""The largest number of clusters that may be asked for."""
+
+WHOLE_GROUND = 0.9
+"""A cluster that is added to find fainter objects may take a tenth of the pixels of the ground; one that takes more
+divides the ground by its own noise or unevenness."""
+
 
 @dataclass(frozen=True)
 class LinePartitions:
@@ -95,8 +102,8 @@ def _trace_back(first_of_last: list[Integers], count: int) -> Integers:
     return np.array([0, *reversed(starts)], dtype=np.int64)
 
 
-def fewest_clusters(inertia: Floats, explained: float) -> int:
-    """Smallest number of clusters whose means explain a given share of the variance.
+def fewest_clusters(inertia: Floats, explained: float, ground: npt.ArrayLike | None = None) -> int:
+    """Smallest number of clusters whose means explain a given share of the variance without dividing the ground.
 
     Parameters
     ----------
@@ -104,17 +111,25 @@ def fewest_clusters(inertia: Floats, explained: float) -> int:
         Inertia of 1, 2, … clusters, as in `LinePartitions`.
     explained
         Wanted share, 0 to 1, of the inertia about the common mean.
+    ground
+        Pixels in the cluster of the ground for 1, 2, … clusters. One more cluster is not taken where the ground would
+        keep less than `WHOLE_GROUND` of what it has among two.
 
     Returns
     -------
     int
-        At least 2 where there are two partitions to choose from; the largest number there is where none does.
+        At least 2 where there are two partitions to choose from; the largest number there is where none explains
+        enough.
 
     Examples
     --------
     >>> fewest_clusters(np.array([100.0, 30.0, 10.0, 4.0]), explained=0.85)
     3
+    >>> fewest_clusters(np.array([100.0, 30.0, 10.0, 4.0]), explained=0.85, ground=[1000, 900, 500, 400])
+    2
     """
-    enough = np.flatnonzero(inertia <= (1.0 - explained) * inertia[0])
-    found = int(enough[0]) + 1 if enough.size else len(inertia)
-    return min(max(found, 2), len(inertia))
+    kept = np.full(len(inertia), np.inf) if ground is None else np.asarray(ground, dtype=np.float64)
+    for k in range(2, len(inertia)):
+        if inertia[k - 1] <= (1.0 - explained) * inertia[0] or kept[k] < WHOLE_GROUND * kept[1]:
+            return k
+    return len(inertia)
