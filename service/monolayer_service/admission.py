@@ -129,9 +129,9 @@ class Ticket:
         Raises
         ------
         DeadlineError
-            The deadline has passed.
+            The deadline has passed, or the service ends.
         """
-        if time.monotonic() > self._deadline:
+        if self._gate.is_closed or time.monotonic() > self._deadline:
             raise self._gate.too_late()
 
 
@@ -143,6 +143,7 @@ class Gate:
         self.pool = ThreadPoolExecutor(limits.running_requests, thread_name_prefix="compute")
         self._metrics = metrics
         self.finished = 0
+        self.is_closed = False
         self._inside = 0
         self._held_bytes = 0
         self._waiting: list[Ticket] = []
@@ -156,7 +157,8 @@ class Gate:
         return self._inside == 0
 
     def close(self) -> None:
-        """End the threads; those at work finish first."""
+        """End the threads; those still at work leave at their next check."""
+        self.is_closed = True
         self.pool.shutdown(wait=True, cancel_futures=True)
 
     @asynccontextmanager
@@ -234,7 +236,8 @@ class Gate:
 
     def _start_waiting(self) -> None:
         for ticket in tuple(self._waiting):
-            if ticket.turn is not None and self._may_start(ticket):
+            # A turn that is done was given up: its request has not come round to leaving yet.
+            if ticket.turn is not None and not ticket.turn.done() and self._may_start(ticket):
                 self._waiting.remove(ticket)
                 self._running.append(ticket)
                 ticket.started_at = time.monotonic()

@@ -143,11 +143,8 @@ Megapixels = Annotated[float, Depends(size_of)]
 
 
 async def wait_for_turn(request: Request, permit: Permit, size: Megapixels, timings: RequestTimings) -> Ticket:
-    """Wait for the turn of an image of that size; nothing is computed for a caller who has gone away meanwhile."""
-    with timings.measure("queue"):
-        await permit.start(size)
-    if await request.is_disconnected():
-        raise ClientDisconnect
+    """Wait for the turn of an image of that size."""
+    await _take_turn(request, permit, size, timings)
     return permit
 
 
@@ -173,10 +170,9 @@ async def check_uploads(uploads: Uploads, options: RequestOptions, services: App
 CheckedImages = Annotated[ImageSet, Depends(check_uploads)]
 
 
-async def wait_for_set(images: CheckedImages, permit: Permit, timings: RequestTimings) -> Ticket:
+async def wait_for_set(request: Request, permit: Permit, images: CheckedImages, timings: RequestTimings) -> Ticket:
     """Wait for the turn of all images of a submission together."""
-    with timings.measure("queue"):
-        await permit.start(images.megapixels)
+    await _take_turn(request, permit, images.megapixels, timings)
     return permit
 
 
@@ -227,6 +223,14 @@ RequestDesk = Annotated[Desk, Depends(desk_of)]
 def image_limits(settings: Settings) -> ImageLimits:
     """Give core's decoder the bounds of the settings."""
     return ImageLimits(max_pixels=settings.max_image_pixels)
+
+
+async def _take_turn(request: Request, permit: Ticket, megapixels: float, timings: Timings) -> None:
+    """Wait in the queue; nothing is computed for a caller who has gone away meanwhile."""
+    with timings.measure("queue"):
+        await permit.start(megapixels)
+    if await request.is_disconnected():
+        raise ClientDisconnect
 
 
 def _body_limits(settings: Settings, *, max_files: int) -> BodyLimits:

@@ -101,6 +101,12 @@ class NetworkUnavailableError(RetryableError):
     code = "network_unavailable"
 
 
+class MemoryExhaustedError(RetryableError):
+    """There was not enough memory to compute an answer."""
+
+    code = "memory_exhausted"
+
+
 class ErrorRow(NamedTuple):
     """One line of the table: what a caller sees when `error` is raised."""
 
@@ -139,12 +145,17 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(OverloadedError, HTTPStatus.TOO_MANY_REQUESTS, "the queue is full; `Retry-After` says when to come back"),
     ErrorRow(NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE, "a bundle is broken or the service is stopping"),
     ErrorRow(NetworkUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, "no network answers and K-means was refused"),
+    ErrorRow(MemoryExhaustedError, HTTPStatus.SERVICE_UNAVAILABLE, "memory ran out; others may have held it"),
     ErrorRow(
         DeadlineError, HTTPStatus.SERVICE_UNAVAILABLE, "the request's deadline passed; nothing was computed to an end"
     ),
 )
 """Every error a caller can meet, but for the router's own (`not_found`, `method_not_allowed`) and `internal_error`."""
 
+MEMORY_RETRY_SECONDS = 10.0
+"""About how long the requests that hold the memory take."""
+
+_MAX_SHOWN_PATH = 200
 _ROUTER_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -195,6 +206,12 @@ def install_handlers(app: FastAPI) -> None:
     async def on_domain_error(_: Request, error: core.MonolayerError) -> Response:
         return respond_to(error)
 
+    @app.exception_handler(MemoryError)
+    async def on_exhausted_memory(_: Request, error: MemoryError) -> Response:
+        log.error("memory exhausted", exc_info=error)
+        message = "memory ran out while computing; it may suffice when fewer or smaller images are computed at once"
+        return respond_to(MemoryExhaustedError(message, MEMORY_RETRY_SECONDS))
+
     @app.exception_handler(ClientDisconnect)
     async def on_disconnect(_: Request, __: ClientDisconnect) -> Response:
         log.info("caller went away")
@@ -203,7 +220,7 @@ def install_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
         code = _ROUTER_CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
-        message = f"{request.method} {request.url.path}: {error.detail}"
+        message = f"{request.method} {request.url.path[:_MAX_SHOWN_PATH]}: {error.detail}"
         return error_response(error.status_code, code, message, headers=error.headers)
 
     @app.exception_handler(RequestValidationError)

@@ -14,7 +14,7 @@ from monolayer_service.compute import ComputePlan
 from monolayer_service.errors import NotReadyError, UnknownModelError
 from monolayer_service.segmenters.bundle import open_bundle
 from monolayer_service.segmenters.onnx import OnnxSegmenter
-from monolayer_service.segmenters.session import CUDA
+from monolayer_service.segmenters.session import CPU, CUDA
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.memory import resident_bytes
 from monolayer_service.telemetry.metrics import Metrics
@@ -58,9 +58,9 @@ class Registry:
         return bundle
 
     def trim(self) -> None:
-        """Give back the memory that networks have taken; they share it, so one of them does it for all."""
+        """Give back the memory that networks on the CPU have taken; they share it, so one of them does it for all."""
         networks = (bundle.segmenter.network for bundle in self.bundles.values() if bundle.segmenter)
-        if (network := next(networks, None)) is not None:
+        if (network := next((network for network in networks if network.provider == CPU), None)) is not None:
             network.trim()
 
     def check_ready(self) -> None:

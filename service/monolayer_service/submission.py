@@ -47,10 +47,12 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class SubmissionTable:
-    """Kaggle rows by image, the images left out, and why K-means answered where it did."""
+    """Kaggle rows by image, the images left out, who answered how often, and why K-means did where it stepped in."""
 
     rows: dict[str, list[str]]
     skipped: list[str]
+    methods: Counter[str]
+    models: Counter[str]
     fallbacks: Counter[str]
 
 
@@ -93,6 +95,8 @@ def analyse_submission(
         remaining ones are decoded, so that the list is complete.
     """
     rows: dict[str, list[str]] = {}
+    methods: Counter[str] = Counter()
+    models: Counter[str] = Counter()
     fallbacks: Counter[str] = Counter()
     for image_id, file in images.files.items():
         work.check()
@@ -105,13 +109,17 @@ def analyse_submission(
         if images.failures and options.on_error == "fail":
             continue
         analysis = analyst.analyse(source, options, model, work)
+        methods[analysis.segmentation.method] += 1
+        if analysis.model is not None:
+            models[f"{analysis.model.name}/{analysis.model.version}"] += 1
         if analysis.fallback is not None:
             fallbacks[analysis.fallback.reason] += 1
         with work.timings.measure("encode"):
             rows[image_id] = encode_kaggle(analysis.segmentation.labels)
     if options.on_error == "fail":
         images.refuse_failures()
-    return SubmissionTable(rows, [failure["image_id"] for failure in images.failures], fallbacks)
+    skipped = [failure["image_id"] for failure in images.failures]
+    return SubmissionTable(rows, skipped, methods, models, fallbacks)
 
 
 def refuse_ambiguous_name(image_id: str, names: Counter[str | None]) -> None:

@@ -235,6 +235,28 @@ async def test_late_work_is_answered_at_once_but_keeps_its_slot_until_it_stops(m
     await visitors.send_all_away()
 
 
+async def test_a_turn_that_was_given_up_is_not_handed_out(make_gate):
+    gate = make_gate(running_requests=1)
+    visitors = Visitors(gate)
+    for name in "abc":
+        await visitors.arrive(name)
+    gate._waiting[0].turn.cancel()
+    visitors.leave["a"].set()
+    await visitors.begun["c"].wait()
+    assert visitors.started == ["a", "c"]
+    await visitors.send_all_away()
+
+
+async def test_a_closed_gate_stops_threads_at_their_next_check(make_gate):
+    gate = make_gate()
+    async with gate.enter() as ticket:
+        await ticket.start(1)
+        ticket.check()
+        gate.close()
+        with pytest.raises(DeadlineError):
+            ticket.check()
+
+
 async def test_retry_after_follows_the_pace_of_what_was_finished(make_gate):
     gate = make_gate(running_requests=1, waiting_requests=0)
     for seconds in [8.0] * 40:

@@ -118,6 +118,26 @@ def test_without_fallback_it_is_a_503_and_nothing_of_the_inside_is_shown(failing
     assert "0x7f00" not in answer.text
 
 
+def test_exhausted_memory_is_a_503_that_says_when_to_come_back(make_client, post_png, monkeypatch):
+    def exhaust(*_):
+        raise MemoryError("cannot allocate 5 GiB")
+
+    client = make_client()
+    monkeypatch.setattr("monolayer_service.segmenters.onnx.interpret", exhaust)
+    answer = post_png(client)
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "memory_exhausted"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "GiB" not in answer.text
+
+
+def test_a_gpu_that_turns_out_not_to_work_for_a_new_size_is_not_named_in_the_answer(call):
+    network, predict = call(lambda n, provider: False)
+    network.provider = CPU
+    predict(TILES)
+    assert predict.provider == CPU
+
+
 def test_a_bundle_with_a_strange_name_can_be_announced_in_a_header(make_client, post_png, toy_bundle, tmp_path):
     (tmp_path / "β cells").mkdir()
     answer = post_png(make_client(models=tmp_path), model="β cells")

@@ -19,6 +19,7 @@ def test_every_image_gets_its_rows_and_an_empty_one_keeps_one(client, blobs, blo
     answer = submit(client, ("well_1.png", blobs_png), ("black.png", black))
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert (answer.headers["x-method"], answer.headers["x-model"]) == ("unet", "nuclei/1.2.0")
     assert "x-skipped" not in answer.headers
     rows = read_submission(io.StringIO(answer.text))
     assert list(rows) == ["well_1", "black"]
@@ -72,6 +73,8 @@ def test_kmeans_is_announced_with_how_often_it_stepped_in(make_client, blobs_png
     client = make_client(models=tmp_path)
     answer = submit(client, ("a.png", blobs_png), ("b.png", blobs_png))
     assert answer.headers["x-fallback"] == "there is no bundle nuclei (2 of 2 images)"
+    assert answer.headers["x-method"] == "kmeans"
+    assert "x-model" not in answer.headers
 
 
 def test_the_images_together_are_bounded(make_client):

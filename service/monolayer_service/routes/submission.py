@@ -43,8 +43,12 @@ async def submission(images: CheckedImages, query: RequestQuery, _: SetTurn, des
 
 
 def _announcements(table: SubmissionTable) -> dict[str, str]:
-    """Name in headers what the table has no place for: images left out, and K-means where it stepped in."""
+    """Name in headers what the table has no place for: who answered, images left out, K-means where it stepped in."""
     headers = {}
+    if table.methods:
+        headers["X-Method"] = ", ".join(sorted(table.methods))
+    if table.models:
+        headers["X-Model"] = header_text(", ".join(sorted(table.models)))
     if table.skipped:
         headers["X-Skipped"] = ", ".join(quote(image_id, safe=" ") for image_id in table.skipped)
     if table.fallbacks:

@@ -74,7 +74,7 @@ class FaultTolerantCall:
         """Predict one batch; raises `PredictionError` when nothing is left to try."""
         self._check()
         try:
-            return self._network.run(tiles, self.provider)
+            answer = self._network.run(tiles, self.provider)
         except PredictionError as error:
             if len(tiles) > 1:
                 self._note("half_batch", error)
@@ -85,6 +85,9 @@ class FaultTolerantCall:
                 self.provider = CPU
                 return self(tiles)
             raise
+        if self._network.provider == CPU:  # a session of a new size may have found no GPU
+            self.provider = CPU
+        return answer
 
     def _note(self, step: str, error: PredictionError) -> None:
         self._metrics.faults.labels(step).inc()
