@@ -78,11 +78,9 @@ def test_jpeg_inside_is_rgb(options, stored_as):
     assert np.abs(decode_image(encoded).pixels.astype(int) - smooth).max() <= 12
 
 
-def test_bilevel_becomes_0_and_255_and_12_bits_stay_12_bits():
+def test_bilevel_becomes_0_and_255():
     mask = GREY > 30_000
     np.testing.assert_array_equal(decode_image(tiff(mask, photometric="minisblack")).pixels, mask * np.uint8(255))
-    packed = tiff(GREY // 16, bitspersample=12)
-    np.testing.assert_array_equal(decode_image(packed).pixels, GREY // 16)
 
 
 def test_where_zero_is_white_unsigned_values_are_inverted():
@@ -221,7 +219,7 @@ def with_tag(encoded: bytes, code: int, change) -> bytes:
     return encoded[:place] + changed + encoded[place + len(changed) :]
 
 
-OFFSETS, COUNTS, COMPRESSION, WIDTH, PHOTOMETRIC = 273, 279, 259, 256, 262
+OFFSETS, COUNTS, COMPRESSION, WIDTH, BITS, PHOTOMETRIC = 273, 279, 259, 256, 258, 262
 
 
 DAMAGED_STRIPS = {
@@ -252,6 +250,27 @@ def test_strips_that_are_not_whole_are_refused(compression, damage):
     )
     with pytest.raises(TruncatedImageError):
         decode_image(with_tag(encoded, code, change))
+
+
+def test_12_bits_stay_12_bits():
+    values = (GREY // 16).astype(np.uint32)
+    pairs = values[:, ::2] << 12 | values[:, 1::2]  # two pixels in three bytes, the highest bits first
+    packed = np.stack([pairs >> 16, pairs >> 8, pairs], axis=2).astype(np.uint8).reshape(50, 60)
+    encoded = with_tag(with_tag(tiff(packed, metadata=None), WIDTH, lambda _: 40), BITS, lambda _: 12)
+    image = decode_image(encoded)
+    assert image.pixels.dtype == np.uint16
+    np.testing.assert_array_equal(image.pixels, values)
+
+
+@pytest.mark.parametrize(
+    ("place", "change"), [(2, 2), (2, 1), (2, 5), (4, 2)], ids=["text", "byte", "ratio", "two of them"]
+)
+def test_a_width_that_is_no_number_is_refused(place, change):
+    encoded = tiff(GREY, metadata=None)
+    entry = encoded.index(struct.pack("<HH", WIDTH, 4))
+    damaged = encoded[: entry + place] + bytes([change]) + encoded[entry + place + 1 :]
+    with pytest.raises(TruncatedImageError, match="tag 256"):
+        decode_image(damaged)
 
 
 def test_fewer_strips_than_rows_need_are_refused():

@@ -26,6 +26,12 @@ MAX_PAGES = 1 << 16
 MAX_TAG_VALUES = 1 << 22  # tiles of 16 x 16 in an image of 32,768 x 32,768; each value becomes an object of 32 bytes
 
 _MAX_TAGS = 1 << 12
+# ImageWidth, ImageLength, Compression, Photometric, FillOrder, SamplesPerPixel, RowsPerStrip, PlanarConfiguration,
+# Predictor, TileWidth, TileLength, ImageDepth, TileDepth
+_NUMBERS = {256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323, 32997, 32998}
+# BitsPerSample, StripOffsets, StripByteCounts, TileOffsets, TileByteCounts, ExtraSamples, SampleFormat
+_NUMBER_LISTS = {258, 273, 279, 324, 325, 338, 339}
+_UNSIGNED_TYPES = {3, 4, 16}
 _BYTE_TYPES = {1, 2, 6, 7}  # kept as they are: text and data of unknown meaning
 
 _JPEG = 7
@@ -88,7 +94,10 @@ def describe(data: bytes) -> StoredImage:
 
 
 def _count_pages(data: bytes, layout: tifffile.TiffFormat) -> int:
-    """Follow the chain of pages to its end, before tifffile does, which would follow one that bites its tail."""
+    """Follow the chain of pages to its end and look at their tags, before tifffile does.
+
+    It would follow a chain that bites its tail, read a tag of any length, and calculate with texts as with numbers.
+    """
     offset = int(struct.unpack_from(layout.offsetformat, data, 8 if layout.is_bigtiff else 4)[0])
     seen: set[int] = set()
     while offset:
@@ -97,16 +106,22 @@ def _count_pages(data: bytes, layout: tifffile.TiffFormat) -> int:
         if len(seen) == MAX_PAGES:
             raise ImageTooLargeError(f"the TIFF file has more than {MAX_PAGES} pages")
         seen.add(offset)
-        tags = int(struct.unpack_from(layout.tagnoformat, data, offset)[0])
-        if tags > _MAX_TAGS:
-            raise TruncatedImageError(f"the TIFF data is damaged: a page has {tags} tags")
-        end = offset + layout.tagnosize + tags * layout.tagsize
-        for place in range(offset + layout.tagnosize, end, layout.tagsize):
-            kind, values = struct.unpack_from(layout.byteorder + "H" + layout.offsetformat[1:], data, place + 2)
-            if kind not in _BYTE_TYPES and values > MAX_TAG_VALUES:
-                raise ImageTooLargeError(f"a TIFF tag has {values} values, {MAX_TAG_VALUES} are admitted")
-        offset = int(struct.unpack_from(layout.offsetformat, data, end)[0])
+        offset = _next_page(data, layout, offset)
     return len(seen)
+
+
+def _next_page(data: bytes, layout: tifffile.TiffFormat, offset: int) -> int:
+    tags = int(struct.unpack_from(layout.tagnoformat, data, offset)[0])
+    if tags > _MAX_TAGS:
+        raise TruncatedImageError(f"the TIFF data is damaged: a page has {tags} tags")
+    end = offset + layout.tagnosize + tags * layout.tagsize
+    for place in range(offset + layout.tagnosize, end, layout.tagsize):
+        code, kind, values = struct.unpack_from(f"{layout.byteorder}HH{layout.offsetformat[1:]}", data, place)
+        if kind not in _BYTE_TYPES and values > MAX_TAG_VALUES:
+            raise ImageTooLargeError(f"a TIFF tag has {values} values, {MAX_TAG_VALUES} are admitted")
+        if code in _NUMBERS | _NUMBER_LISTS and (kind not in _UNSIGNED_TYPES or (code in _NUMBERS and values != 1)):
+            raise TruncatedImageError(f"the TIFF data is damaged: its tag {code} is not the number it must be")
+    return int(struct.unpack_from(layout.offsetformat, data, end)[0])
 
 
 def _check_kind(page: tifffile.TiffPage) -> None:
