@@ -35,7 +35,7 @@ DEFAULT_SPEC = NormalizationSpec()
 """The stretch between the 0.5th and the 99.5th percentile."""
 
 _ROUNDS = 4  # each divides the range by at least 63 and, where all but outliers are alike, by thousands
-_CHUNK = 1 << 22  # values worked on at once: temporaries stay within tens of megabytes whatever the image's size
+_CHUNK = 1 << 19  # values worked on at once: temporaries stay within the caches, whatever the size of the image
 
 Counts = npt.NDArray[np.int64]
 
