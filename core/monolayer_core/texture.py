@@ -11,6 +11,7 @@ as they hang together with the ground and as deep as a halo is wide. Halos are b
 contrast: whichever the rim of the uneven part is. An inverted image gives the same mask.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -138,19 +139,17 @@ def _unevenness(values: Float32Array) -> npt.NDArray[np.uint8]:
 def _without_halo(pixels: Pixels, mean: float, uneven: Mask) -> Mask:
     """Peel the halo off from the outside."""
     away = np.empty(pixels.shape, dtype=np.float32)
-    raw = np.empty(pixels.shape, dtype=np.float32)
     for rows, inside, values in _bands(pixels, mean):
-        raw[rows] = values[inside]
         away[rows] = cv2.GaussianBlur(values, (0, 0), SIGMA_PX / 2)[inside]
-    level = _ground_level(raw, ~uneven)
+    level = _ground_level(away, ~uneven)
     away -= level
-    raw -= level
-    noise = _noise(raw[~uneven])
+    noise = _noise(pixels, level, mean, ~uneven)
     depth = cv2.distanceTransform(uneven.view(np.uint8), cv2.DIST_L2, 5)
     rim = uneven & (depth <= HALO_DEPTH * SIGMA_PX / 2)
     if cv2.mean(away, mask=rim.view(np.uint8))[0] < 0:
         np.negative(away, out=away)
     open_ground = ~uneven | ((away > HALO_NOISE * noise) & (depth <= HALO_DEPTH * SIGMA_PX))
+    del away, level, depth, rim  # what follows needs as much memory again
     count, pieces = cv2.connectedComponents(open_ground.view(np.uint8), connectivity=BACKGROUND_CONNECTIVITY)
     is_reached = np.zeros(count, dtype=np.bool_)
     is_reached[pieces[~uneven]] = True
@@ -171,10 +170,17 @@ def _ground_level(values: Float32Array, ground: Mask) -> Float32Array:
     return np.asarray(cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
-def _noise(ground: Float32Array) -> float:
-    """Find the standard deviation about 0 from the median, which the few that are no ground do not move."""
-    some = ground[:: max(1, ground.size // _SAMPLES)]
-    return 1.4826 * float(np.median(np.abs(some)))  # the ratio of the two in a normal distribution
+def _noise(pixels: Pixels, level: Float32Array, mean: float, ground: Mask) -> float:
+    """Find the standard deviation of the ground about its level, from a median: what is no ground hardly moves that.
+
+    Pixels on a coarse grid are enough for that.
+    """
+    stride = max(1, math.isqrt(pixels.size // _SAMPLES))
+    grid = (slice(None, None, stride), slice(None, None, stride))
+    away = (pixels[grid] - mean - level[grid])[ground[grid]]
+    return (
+        1.4826 * float(np.median(np.abs(away))) if away.size else 0.0
+    )  # the ratio of the two in a normal distribution
 
 
 def _without_debris(mask: Mask) -> Mask:

@@ -7,7 +7,7 @@ import pytest
 
 from monolayer_core.errors import OptionError, UnusableImageError
 from monolayer_core.kmeans import KMeansOptions, cluster, otsu_mask
-from monolayer_core.robustness import inversion_change, invert, vignette, vignette_dice
+from monolayer_core.robustness import inversion_change, vignette, vignette_dice
 
 
 def nuclei(seed=0, shape=(160, 200), brightness_of=(90, 160)):
@@ -199,18 +199,6 @@ def test_otsu_finds_its_side_and_takes_no_colours():
     assert dice(otsu_mask(image), cells) > 0.85
     assert (otsu_mask(image, foreground="bright") == ~otsu_mask(image)).all()
     assert not otsu_mask(np.full((5, 5), 3)).any()
-
-
-def test_inversion_is_its_own_inverse():
-    for pixels in (nuclei()[0], np.array([[-5, 7]], np.int16), np.array([[0.25, 1.5]])):
-        assert (invert(invert(pixels)) == pixels).all()
-    assert invert(np.array([[0, 255]], np.uint8)).tolist() == [[255, 0]]
-
-
-def test_the_corner_of_a_vignette_has_a_third_of_the_light():
-    dimmed = vignette(np.full((101, 201), 30000, np.uint16))
-    assert (dimmed[50, 100], dimmed[0, 0], dimmed[-1, -1]) == (30000, 10000, 10000)
-    assert vignette(np.full((3, 3, 3), 0.9)).dtype == np.float32
 
 
 def test_scikit_learn_is_loaded_for_colours_alone():
