@@ -1,9 +1,12 @@
 """The average of the weights, against one calculated by hand."""
 
+import doctest
+
 import keras
 import numpy as np
 import pytest
 
+from monolayer_trainer import averaging
 from monolayer_trainer.averaging import WeightAverage, momentum_at, save_weights
 
 
@@ -62,3 +65,7 @@ def test_the_momentum_rises_to_its_highest_value_and_no_further():
 def test_a_checkpoint_is_written_under_its_name_alone(tmp_path):
     save_weights(small_network(), tmp_path / "last.weights.h5")
     assert [path.name for path in tmp_path.iterdir()] == ["last.weights.h5"]
+
+
+def test_the_examples_are_right():
+    assert doctest.testmod(averaging).failed == 0

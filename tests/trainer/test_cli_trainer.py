@@ -1,11 +1,13 @@
 """The command line, run in this process with Typer's runner."""
 
+import doctest
 import subprocess
 import sys
 
 import pytest
 from typer.testing import CliRunner
 
+from monolayer_trainer import cli
 from monolayer_trainer.board import board_command
 from monolayer_trainer.cli import app
 from monolayer_trainer.config import TrainConfig
@@ -150,3 +152,7 @@ def test_help_loads_nothing_heavy():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert loaded == []
+
+
+def test_the_examples_are_right():
+    assert doctest.testmod(cli).failed == 0

@@ -1,7 +1,10 @@
 """The learning rate and the budget, by steps and by the clock."""
 
+import doctest
+
 import pytest
 
+from monolayer_trainer import schedule
 from monolayer_trainer.schedule import FLOOR, Budget, learning_rate
 
 
@@ -32,3 +35,7 @@ def test_with_minutes_the_clock_is_read_and_time_before_a_resumption_counts():
     budget = Budget(total_steps=200, minutes=5, elapsed_seconds=60.0, now=lambda: next(clock))
     # 60 seconds were spent before; then 30, 90 and 300 of the 300 seconds.
     assert [budget.fraction(step) for step in (0, 1, 2)] == pytest.approx([0.3, 0.5, 1.0])
+
+
+def test_the_examples_are_right():
+    assert doctest.testmod(schedule).failed == 0
