@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from monolayer_core.arrays import ImageUInt8, Mask
-from monolayer_core.normalization import count_levels
+from monolayer_core.levels import count_levels
 from monolayer_core.partition import partition_line
 
 Side = Literal["bright", "dark"]

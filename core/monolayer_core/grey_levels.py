@@ -7,7 +7,7 @@ import numpy as np
 
 from monolayer_core.arrays import ImageUInt8
 from monolayer_core.foreground import Side
-from monolayer_core.normalization import count_levels, look_up
+from monolayer_core.levels import count_levels, look_up
 from monolayer_core.partition import MOST_CLUSTERS, Integers, LinePartitions, fewest_clusters, partition_line
 
 EXPLAINED = 0.85

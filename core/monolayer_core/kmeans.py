@@ -18,8 +18,9 @@ from monolayer_core.errors import OptionError
 from monolayer_core.foreground import Side, choose_side
 from monolayer_core.grey_levels import cluster_grey, count_grey
 from monolayer_core.illumination import correct_illumination
+from monolayer_core.levels import look_up
 from monolayer_core.model_card import NormalizationSpec
-from monolayer_core.normalization import apply_clahe, look_up, normalize
+from monolayer_core.normalization import apply_clahe, normalize
 from monolayer_core.partition import MOST_CLUSTERS, fewest_clusters
 from monolayer_core.texture import find_texture
 

@@ -2,62 +2,21 @@
 
 The one normalisation of the project. It acts on a whole image, never on a tile: the values are counted once, two
 percentiles are read from the counts, and one lookup table turns every pixel into 0 to 255. Counts add up, so the result
-does not depend on how an image is cut, and a value is always mapped to the same grey level wherever it stands.
+does not depend on how an image is cut, and a value is always mapped to the same grey level wherever it stands. What a
+percentile is, and how floats are counted, is written down in `monolayer_core.levels`.
 
-**Percentiles.** With N values in the image (all channels counted together), the low end is the smallest value for which
-more than ``low_percentile / 100 * N`` values are equal or smaller, and the high end the largest value for which more
-than ``(100 - high_percentile) / 100 * N`` values are equal or larger. Both are values that occur in the image. The two
-rules mirror each other, so with symmetric percentiles an inverted image gives the inverted result (a level that falls
-exactly between two grey levels is rounded up and may differ by one).
-
-**Levels.** Integers that span at most 65,536 values are counted exactly. Other numbers are first placed on 65,536
-evenly spaced levels between their smallest and largest value. Where a few outliers leave the percentiles closer
-together than `FINE_LEVELS` levels, the levels are laid again over the range between the percentiles, so that one hot
-pixel in a float image costs no grey levels.
+With symmetric percentiles an inverted image gives the inverted result; what falls exactly between two grey levels is
+rounded up and may differ by one.
 """
-
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import ImageUInt8, Pixels
-from monolayer_core.errors import OptionError, UnusableImageError
+from monolayer_core.errors import OptionError
+from monolayer_core.levels import DEFAULT_SPEC, count_levels, look_up, percentile_levels, stretch_table
 from monolayer_core.model_card import NormalizationSpec
-
-LEVELS = 1 << 16
-FINE_LEVELS = 1 << 10
-"""With 1024 levels between the percentiles each of 256 grey levels is four wide: rounding costs at most 1/8 of one."""
-
-DEFAULT_SPEC = NormalizationSpec()
-"""The stretch between the 0.5th and the 99.5th percentile."""
-
-_ROUNDS = 4  # each divides the range by at least 63 and, where all but outliers are alike, by thousands
-_CHUNK = 1 << 19  # values worked on at once: temporaries stay within the caches, whatever the size of the image
-
-Counts = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Levels:
-    """An image as unsigned levels, the levels counted, and what a level stands for.
-
-    Attributes
-    ----------
-    index
-        Shape of the image; uint8, or uint16 where 256 levels do not do.
-    counts
-        How often each level occurs, int64, 256 or 65,536 entries.
-    origin, step
-        Level i stands for the value ``origin + i * step``, in the units of the input.
-    """
-
-    index: npt.NDArray[np.unsignedinteger]
-    counts: Counts
-    origin: float
-    step: float
 
 
 def normalize(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> ImageUInt8:
@@ -95,129 +54,6 @@ def normalize(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> ImageUI
         occurring = np.flatnonzero(levels.counts)
         low, high = int(occurring[0]), int(occurring[-1])
     return look_up(levels.index, stretch_table(low, high, len(levels.counts)))
-
-
-def percentile_levels(counts: Counts, spec: NormalizationSpec) -> tuple[int, int]:
-    """Low and high end of the stretch as indices into the counts; see the module for the definition.
-
-    Examples
-    --------
-    >>> percentile_levels(np.array([1, 98, 1]), NormalizationSpec(low_percentile=1, high_percentile=99))
-    (1, 1)
-    >>> percentile_levels(np.array([2, 96, 2]), NormalizationSpec(low_percentile=1, high_percentile=99))
-    (0, 2)
-    """
-    total = int(counts.sum())
-    at_most = np.cumsum(counts)
-    low = int(np.searchsorted(at_most * 100.0, spec.low_percentile * total, side="right"))
-    # "More than 100 - p percent are equal or larger" and "fewer than p percent are smaller" are the same.
-    smaller = at_most - counts
-    high = int(np.searchsorted(smaller * 100.0, spec.high_percentile * total, side="left")) - 1
-    return low, high
-
-
-def count_levels(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> Levels:
-    """Place an image on at most 65,536 levels and count them; see the module for the rules.
-
-    `spec` matters only for values that do not fit 65,536 levels one to one: its percentiles choose the range on which
-    the levels lie closest. Levels outside that range are counted in the first and the last one.
-
-    Raises
-    ------
-    UnusableImageError
-        The image is empty, complex, or holds NaN or infinity.
-    """
-    if pixels.size == 0:
-        raise UnusableImageError("the image has no pixels")
-    if pixels.dtype.kind not in "buif":
-        raise UnusableImageError(f"pixels of type {pixels.dtype} cannot be normalised; real numbers are needed")
-    if pixels.dtype == np.bool_:
-        pixels = pixels.view(np.uint8)
-    pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
-    if pixels.dtype in (np.uint8, np.uint16):
-        return Levels(pixels, _count(pixels), 0.0, 1.0)
-    minimum, maximum = pixels.min(), pixels.max()
-    if not (np.isfinite(minimum) and np.isfinite(maximum)):
-        raise UnusableImageError("the image holds NaN or infinite values")
-    if pixels.dtype.kind in "iu" and int(maximum) - int(minimum) < LEVELS:
-        # Unsigned wrap-around subtracts exactly, also where the difference leaves the signed type.
-        unsigned = np.dtype(f"u{pixels.dtype.itemsize}")
-        offsets = pixels.view(unsigned) - minimum.view(unsigned)
-        index = offsets.astype(np.uint16, copy=False)
-        return Levels(index, _count(index), float(minimum), 1.0)
-    return _even_levels(pixels, float(minimum), float(maximum), spec)
-
-
-def _even_levels(pixels: Pixels, minimum: float, maximum: float, spec: NormalizationSpec) -> Levels:
-    if not np.isfinite(maximum - minimum):
-        raise UnusableImageError(f"the values span from {minimum:g} to {maximum:g}, more than can be told apart")
-    low, high = minimum, maximum
-    for _ in range(_ROUNDS):
-        index = _quantise(pixels, low, high)
-        counts = _count(index)
-        step = (high - low) / (LEVELS - 1)
-        first, last = percentile_levels(counts, spec)
-        if last - first >= FINE_LEVELS:
-            return Levels(index, counts, low, step)
-        # One level more on either side: the percentiles themselves stay inside the new range.
-        low, high = max(low + (first - 1) * step, minimum), min(low + (last + 1) * step, maximum)
-    # The values between the percentiles are as good as equal (or few): what tells pixels apart is the whole range.
-    index = _quantise(pixels, minimum, maximum)
-    return Levels(index, _count(index), minimum, (maximum - minimum) / (LEVELS - 1))
-
-
-def _quantise(pixels: Pixels, low: float, high: float) -> npt.NDArray[np.uint16]:
-    index = np.empty(pixels.shape, dtype=np.uint16)
-    if high <= low:
-        index[...] = 0
-        return index
-    flat, out = pixels.reshape(-1), index.reshape(-1)
-    for part in _parts(flat.size):
-        # float64 throughout: float32 would put images with a large offset on too few levels
-        values = flat[part].astype(np.float64)
-        values -= low
-        values /= high - low
-        values *= LEVELS - 1
-        np.rint(values, out=values)
-        np.clip(values, 0, LEVELS - 1, out=values)
-        out[part] = values
-    return index
-
-
-def _count(index: npt.NDArray[np.unsignedinteger]) -> Counts:
-    flat = index.reshape(-1)
-    counts = np.zeros(1 << (8 * index.dtype.itemsize), dtype=np.int64)
-    for part in _parts(flat.size):
-        if index.dtype == np.uint8:
-            # Counts come back as float32, exact as long as a part holds fewer than 2**24 values.
-            row = flat[part].reshape(1, -1)
-            counts += cv2.calcHist([row], [0], None, [256], [0, 256]).reshape(-1).astype(np.int64)
-        else:
-            counts += np.bincount(flat[part], minlength=len(counts))
-    return counts
-
-
-def stretch_table(low: int, high: int, length: int) -> ImageUInt8:
-    """Grey level of each level: 0 up to `low`, 255 from `high` on, linear between; all 0 where the two are equal."""
-    if high <= low:
-        return np.zeros(length, dtype=np.uint8)
-    # In integers, so that halves are rounded up whatever the range.
-    doubled = 2 * 255 * (np.arange(length).clip(low, high) - low) + (high - low)
-    return (doubled // (2 * (high - low))).astype(np.uint8)
-
-
-def look_up(index: npt.NDArray[np.unsignedinteger], table: ImageUInt8) -> ImageUInt8:
-    """Grey level of each pixel of a `Levels.index`, or of a part of one; C-contiguous."""
-    if index.dtype == np.uint8:
-        return np.asarray(cv2.LUT(index, table), dtype=np.uint8).reshape(index.shape)
-    flat, out = index.reshape(-1), np.empty(index.size, dtype=np.uint8)
-    for part in _parts(flat.size):
-        np.take(table, flat[part], out=out[part], mode="clip")  # "clip" writes into `out` without a buffer
-    return out.reshape(index.shape)
-
-
-def _parts(size: int) -> Iterator[slice]:
-    return (slice(start, start + _CHUNK) for start in range(0, size, _CHUNK))
 
 
 def apply_clahe(image: ImageUInt8, *, clip_limit: float = 3.0, grid: tuple[int, int] = (8, 8)) -> ImageUInt8:

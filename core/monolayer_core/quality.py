@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import Pixels
+from monolayer_core.levels import DEFAULT_SPEC, Levels, count_levels, percentile_levels, stretch_table
 from monolayer_core.model_card import NormalizationSpec
-from monolayer_core.normalization import DEFAULT_SPEC, Levels, count_levels, percentile_levels, stretch_table
 from monolayer_core.sharpness import measure_sharpness
 
 FOCUS_THRESHOLD = 0.22

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import ImageUInt8
-from monolayer_core.normalization import look_up
+from monolayer_core.levels import look_up
 
 _Grey: TypeAlias = npt.NDArray[np.integer[Any] | np.floating[Any]]
 

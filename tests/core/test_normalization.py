@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
-from monolayer_core import normalization
+from monolayer_core import levels, normalization
 from monolayer_core.errors import OptionError, UnusableImageError
 from monolayer_core.model_card import NormalizationSpec
 from monolayer_core.normalization import apply_clahe, correct_flat_field, normalize
@@ -42,6 +42,7 @@ def grey_level(value: int, low: int, high: int) -> int:
 
 def test_the_examples_in_the_docstrings_are_true():
     assert doctest.testmod(normalization).failed == 0
+    assert doctest.testmod(levels).failed == 0
 
 
 @settings(deadline=None)
@@ -157,7 +158,7 @@ def test_an_image_larger_than_one_chunk_is_counted_whole(monkeypatch):
     image = np.random.default_rng(3).integers(0, 4000, (97, 61)).astype(np.uint16)
     for pixels in (image, (image // 16).astype(np.uint8), image.astype(np.float32) / 7):
         expected = normalize(pixels)
-        monkeypatch.setattr(normalization, "_CHUNK", 1000)
+        monkeypatch.setattr(levels, "_CHUNK", 1000)
         np.testing.assert_array_equal(normalize(pixels), expected)
         monkeypatch.undo()
 
