@@ -1,6 +1,6 @@
 """Write the generated parts of the documentation anew: tables, real answers, the picture and the OpenAPI snapshot.
 
-    python docs/refresh.py          what `make docs` runs
+    python -m docs.refresh          what `make docs` runs
 
 What stands between ``<!-- name -->`` and ``<!-- /name -->`` in the README comes from here. The answers are those of the
 service in this process with the shipped models.
@@ -9,6 +9,8 @@ service in this process with the shipped models.
 import io
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import cv2
 import httpx2
 import matplotlib.pyplot as plt
 import numpy as np
+from benchmarks.service import running_service
 from starlette.testclient import TestClient
 
 from monolayer_core.model_card import ModelCard, read_card
@@ -40,11 +43,31 @@ def main() -> None:
         picture_of_examples(service, ROOT / "docs" / "pictures" / "examples.png")
         sections = {name: render_table(name).strip() for name in ("options", "errors", "settings")}
         sections["answer"] = fenced("json", shortened(post(service, EXAMPLE).json()))
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    sections["printed"] = fenced("text", printed_by(python_example(text)).strip())
     metrics = json.loads((ROOT / "docs" / "models" / "nuclei" / "metrics.json").read_text(encoding="utf-8"))
     sections["model"] = model_section(read_card(SHIPPED_BUNDLES / "nuclei"), metrics)
-    readme = ROOT / "README.md"
-    readme.write_text(replace_sections(readme.read_text(encoding="utf-8"), sections), encoding="utf-8")
+    page = ROOT / "docs" / "models" / "nuclei.md"
+    scores = {"scores": score_table(metrics)}
+    page.write_text(replace_sections(page.read_text(encoding="utf-8"), scores), encoding="utf-8")
+    readme.write_text(replace_sections(text, sections), encoding="utf-8")
     (ROOT / "clients" / "openapi.json").write_text(render_openapi(), encoding="utf-8")
+
+
+def python_example(readme: str) -> str:
+    """The Python code the README shows."""
+    found = re.search(r"<!-- python -->\n```python\n(.*?)```", readme, re.DOTALL)
+    if found is None:
+        raise ValueError("there is no Python example in the README")
+    return found[1]
+
+
+def printed_by(code: str) -> str:
+    """Run code that talks to http://127.0.0.1:8000 against a service on a free port; what it prints."""
+    with running_service(start_seconds=60) as port:
+        command = [sys.executable, "-c", code.replace(":8000", f":{port}")]
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def post(service: TestClient, example: str, **options: str) -> httpx2.Response:
@@ -76,9 +99,12 @@ def model_section(card: ModelCard, metrics: Mapping[str, Any]) -> str:
         f"({data.name}, {data.licence}). Scores on images whose fields were neither trained nor tuned on; brackets "
         "hold the 95 % bootstrap interval by field."
     )
+    return f"{introduction}\n\n{score_table(metrics)}"
+
+
+def score_table(metrics: Mapping[str, Any]) -> str:
+    """The network beside K-means and Otsu, one row for all images and one per modality."""
     lines = [
-        introduction,
-        "",
         "| images | number | Kaggle score | AP at IoU 0.5 | Dice | K-means, Kaggle score | Otsu, Kaggle score |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
@@ -86,8 +112,7 @@ def model_section(card: ModelCard, metrics: Mapping[str, Any]) -> str:
 
 
 def score_rows(methods: Mapping[str, Any]) -> list[str]:
-    """One row for all images and one per modality."""
-    network, kmeans, otsu = (methods[name] for name in ("unet", "kmeans", "otsu"))
+    network, kmeans, otsu = (methods[name] for name in ("network", "kmeans", "otsu"))
     rows = []
     for modality, title in {None: "all", **SHOWN_MODALITIES}.items():
         scores = part(network, modality)

@@ -1,0 +1,77 @@
+"""The README says what the code does: its tables are the code's, its commands and its Python run."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monolayer_service.reference import render_table
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(name: str) -> str:
+    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
+    assert found, f"README.md has no section {name}"
+    return found[1]
+
+
+@pytest.mark.parametrize("name", ["options", "errors", "settings"])
+def test_the_table_lists_everything_the_code_knows(name: str) -> None:
+    assert section(name) == render_table(name), "run `make docs`"
+
+
+def test_the_answer_shown_has_the_fields_of_a_real_one() -> None:
+    shown = re.sub(r"\n\s*… \d+ more", "", section("answer").strip().removeprefix("```json").removesuffix("```"))
+    answer = json.loads(re.sub(r",(\s*\])", r"\1", shown))
+
+    assert answer["method"] == "unet"
+    assert answer["model"]["name"] == "nuclei"
+    assert answer["count"] == answer["counts"]["nucleus"] > 10
+    assert {"image_id", "image", "fallback", "confluency", "instances", "rle", "quality"} <= set(answer)
+
+
+def test_the_python_example_was_run() -> None:
+    printed = section("printed").split()
+
+    assert printed[:2] == ["```text", "unet"]
+    assert printed[2] == printed[-2] != "0"  # as many objects as the highest label
+
+
+def test_every_make_target_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"^make ([a-z-]+)", README, re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize(
+    ("module", "program"),
+    [
+        ("monolayer_client", "monolayer"),
+        ("monolayer_trainer", "monolayer-train"),
+        ("monolayer_export", "monolayer-export"),
+        ("monolayer_service", "monolayer-serve"),
+    ],
+)
+def test_every_option_in_a_command_is_known_to_its_program(module: str, program: str) -> None:
+    for line in re.findall(rf"^(?:\w+=\S+ )*{program} (.*)$", README, re.MULTILINE):
+        words = shlex.split(line, comments=True)
+        command = [word for word in words[:1] if re.fullmatch(r"[a-z]+", word) and program != "monolayer-export"]
+        text = subprocess.run(
+            [sys.executable, "-m", module, *command, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        missing = [
+            word for word in words if word.startswith("-") and not re.search(rf"(?<!\w){re.escape(word)}\b", text)
+        ]
+        assert missing == []
+
+
+def test_every_file_linked_exists() -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)]+)\)", README)
+
+    assert [link for link in links if not (ROOT / link).exists()] == []
