@@ -59,7 +59,7 @@ evaluate: $(DEV)/ready ## score a run beside K-means and Otsu (RUN=)
 	$(DEV)/bin/monolayer-train evaluate $(RUN)
 
 docs: $(DEV)/ready ## write the generated parts of the README, its picture and clients/openapi.json anew
-	$(DEV)/bin/python docs/refresh.py
+	$(DEV)/bin/python -m docs.refresh
 
 image-lint: $(DEV)/ready ## check the Dockerfile
 	$(DEV)/bin/hadolint Dockerfile
