@@ -329,6 +329,17 @@ def test_an_endless_chain_of_pages_is_refused():
         decode_image(looped, ReadOptions(z=0))
 
 
+def test_tags_are_looked_at_before_tifffile_reads_them(monkeypatch):
+    def never(*_, **__):
+        pytest.fail("tifffile was called")
+
+    encoded = tiff(GREY, rowsperstrip=1)
+    monkeypatch.setattr(tiff_format, "MAX_TAG_VALUES", 49)
+    monkeypatch.setattr(tifffile, "TiffFile", never)
+    with pytest.raises(ImageTooLargeError):
+        decode_image(encoded)
+
+
 def test_more_pages_than_admitted_are_refused(monkeypatch):
     monkeypatch.setattr(tiff_format, "MAX_PAGES", 2)
     assert decode_image(pages(*STACK[:2]), ReadOptions(z=1)).channels == 1

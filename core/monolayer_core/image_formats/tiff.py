@@ -20,7 +20,13 @@ from monolayer_core.image_formats.stored import StoredImage, damage_refused
 from monolayer_core.image_formats.tiff_pixel_size import pixel_size_um
 from monolayer_core.image_formats.tiff_stack import PagePlace, read_stack
 
-MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_LAYOUTS = {
+    b"II*\x00": tifffile.TIFF.CLASSIC_LE,
+    b"MM\x00*": tifffile.TIFF.CLASSIC_BE,
+    b"II+\x00": tifffile.TIFF.BIG_LE,
+    b"MM\x00+": tifffile.TIFF.BIG_BE,
+}
+MAGICS = tuple(_LAYOUTS)
 
 MAX_PAGES = 1 << 16
 MAX_TAG_VALUES = 1 << 22  # tiles of 16 x 16 in an image of 32,768 x 32,768; each value becomes an object of 32 bytes
@@ -63,9 +69,9 @@ def describe(data: bytes) -> StoredImage:
         There are more than `MAX_PAGES` pages.
     """
     with damage_refused("TIFF"):
+        count = _count_pages(data, _LAYOUTS[data[:4]])
         file = tifffile.TiffFile(io.BytesIO(data))
         page = file.pages.first
-        count = _count_pages(data, file.tiff)
         description = page.description
         palette_is_colour = page.photometric == _PALETTE and not page.is_imagej
         page_shape, page_axes = _page_axes(page, palette_is_colour)
