@@ -1,4 +1,5 @@
 import numpy as np
+
 from monolayer_core.measure import measure
 from monolayer_core.polygons import trace_polygons
 
