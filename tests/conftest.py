@@ -1,5 +1,6 @@
 """Fixtures shared by every test: real data where it lies beside the checkout, skipped with a reason elsewhere."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -35,6 +36,18 @@ def real_data(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data set {name} in {DATA}: set MONOLAYER_TEST_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Take back what a program under test did to the root logger: its handlers write to streams that end with the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in root.handlers[:]:
+        if handler not in handlers and type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -167,7 +167,8 @@ def test_a_split_must_name_sides_and_know_its_images(files):
 
 def test_without_its_extra_score_says_what_to_install(masks, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    monkeypatch.delitem(sys.modules, "monolayer_core.image_io", raising=False)
+    for name in [name for name in sys.modules if name.startswith("monolayer_core.image_")]:
+        monkeypatch.delitem(sys.modules, name)
     with pytest.raises(InputError) as error:
         open_truth(masks).read("a")
     assert str(error.value) == "reading image files needs more libraries: pip install 'monolayer-client[score]'"
