@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from monolayer_trainer import cli
@@ -25,9 +26,7 @@ def data(disc_dataset, tmp_path_factory):
 def fitted(monkeypatch):
     """Replace the training by a list of what it would have been given."""
     calls = []
-    monkeypatch.setattr(
-        "monolayer_trainer.fit.fit", lambda data, run, config, *, resume: calls.append((data, run, config, resume))
-    )
+    monkeypatch.setattr("monolayer_trainer.fit.fit", lambda data, run, config: calls.append((data, run, config)))
     return calls
 
 
@@ -44,7 +43,7 @@ def test_prepare_writes_a_data_set_and_says_what_is_in_it(data, tmp_path):
 def test_fit_without_options_trains_as_the_configuration_says(data, tmp_path, fitted):
     result = runner.invoke(app, ["fit", str(data), str(tmp_path / "nuclei")])
     assert result.exit_code == 0, result.output
-    assert fitted == [(data, tmp_path / "nuclei", TrainConfig(), False)]
+    assert fitted == [(data, tmp_path / "nuclei", TrainConfig())]
 
 
 @pytest.mark.parametrize(
@@ -60,13 +59,11 @@ def test_every_option_of_fit_reaches_the_configuration(data, tmp_path, fitted):
     options = (
         "--name x --kind semantic --channels grey --base-width 8 --depth 3 --dropout 0.2 --no-imagenet --batch-size 4 "
         "--crop-side 128 --epochs 7 --steps-per-epoch 3 --minutes 1.5 --limit 9 --learning-rate 0.01 --patience 2 "
-        "--score-every 1 --no-mixed-precision --seed 5 --class-weights 2.5 --resume"
+        "--score-every 1 --no-mixed-precision --seed 5 --class-weights 2.5"
     )
     result = runner.invoke(app, ["fit", str(data), str(tmp_path / "run"), *options.split()])
     assert result.exit_code == 0, result.output
-    _, _, config, resume = fitted[0]
-    assert resume
-    assert config == TrainConfig(
+    assert fitted[0][2] == TrainConfig(
         name="x",
         kind="semantic",
         distance=False,
@@ -88,6 +85,36 @@ def test_every_option_of_fit_reaches_the_configuration(data, tmp_path, fitted):
         seed=5,
         class_weights=(2.5,),
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], {"epochs": None, "minutes": None, "patience": None}),
+        (["--epochs", "7", "--minutes", "2.5"], {"epochs": 7, "minutes": 2.5, "patience": None}),
+    ],
+    ids=str,
+)
+def test_a_run_goes_on_with_the_duration_that_is_given(data, tmp_path, monkeypatch, options, expected):
+    calls = []
+    monkeypatch.setattr("monolayer_trainer.fit.resume", lambda data, run, **duration: calls.append(duration))
+    result = runner.invoke(app, ["fit", str(data), str(tmp_path / "run"), "--resume", *options])
+    assert result.exit_code == 0, result.output
+    assert calls == [expected]
+
+
+def test_options_that_a_resumed_run_would_ignore_are_refused(data, tmp_path):
+    options = ["--resume", "--epochs", "7", "--batch-size", "16", "--no-imagenet"]
+    result = runner.invoke(app, ["fit", str(data), str(tmp_path / "run"), *options])
+    assert result.exit_code == 2
+    assert "--imagenet" in result.output
+    assert "--batch-size" in result.output
+    assert "--epochs" not in result.output
+
+
+def test_the_default_that_help_shows_is_that_of_the_configuration():
+    epochs = next(option for option in typer.main.get_command(app).commands["fit"].params if option.name == "epochs")
+    assert epochs.show_default == str(TrainConfig().epochs)
 
 
 def test_the_mobilenet_unet_gets_crops_of_its_side(data, tmp_path, fitted):

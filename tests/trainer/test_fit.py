@@ -4,21 +4,28 @@ import csv
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+import monolayer_trainer.memory as memory_module
 import monolayer_trainer.training as training_module
 from monolayer_core.model_card import Output, read_card
 from monolayer_trainer.config import TrainConfig, read_config
 from monolayer_trainer.dataset import Dataset
-from monolayer_trainer.fit import fit
+from monolayer_trainer.errors import DatasetError
+from monolayer_trainer.fit import fit, resume
 from monolayer_trainer.holdout import hold_out
+from monolayer_trainer.provenance import refuse_other_data, write_provenance
 from monolayer_trainer.run_folder import RunError, RunFolder
+from monolayer_trainer.tables import read_rows
 from monolayer_trainer.training import compiled_network
 
 TOY = TrainConfig(
@@ -150,7 +157,65 @@ def test_a_folder_with_a_run_is_not_overwritten(trained, data):
 
 def test_where_there_is_no_run_there_is_nothing_to_resume(data, tmp_path):
     with pytest.raises(RunError, match="no run to resume"):
-        fit(data, tmp_path / "nothing", TOY, resume=True)
+        resume(data, tmp_path / "nothing")
+
+
+def begun(run: Path, data: Path) -> RunFolder:
+    """A run that has ended before its first checkpoint."""
+    folder = RunFolder(run)
+    folder.begin(TOY.model_copy(update={"epochs": 7, "minutes": 1.5}))
+    write_provenance(folder, Dataset.load(data))
+    return folder
+
+
+def test_a_resumed_run_keeps_its_duration_where_no_other_is_given(data, tmp_path):
+    folder = begun(tmp_path / "run", data)
+    kept = folder.take_up(epochs=None, minutes=None, patience=None)
+    assert (kept.epochs, kept.minutes, kept.patience) == (7, 1.5, None)
+    longer = folder.take_up(epochs=9, minutes=None, patience=3)
+    assert longer == kept.model_copy(update={"epochs": 9, "patience": 3})
+    with pytest.raises(ValidationError, match="epochs"):
+        folder.take_up(epochs=0, minutes=None, patience=None)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "split.csv"])
+def test_a_run_is_not_resumed_with_other_images_or_another_split(data, tmp_path, name):
+    folder = begun(tmp_path / "run", data)
+    shutil.copytree(data, tmp_path / "data")
+    refuse_other_data(folder, Dataset.load(tmp_path / "data"))
+    with (tmp_path / "data" / name).open("a") as file:
+        file.write("\n")
+    with pytest.raises(RunError, match=f"{name} is not the one"):
+        resume(tmp_path / "data", folder.path)
+
+
+def test_what_cannot_be_trained_leaves_no_run_behind(data, tmp_path):
+    with pytest.raises(DatasetError, match="number of class weights is 2, that of the classes 1"):
+        fit(data, tmp_path / "run", TOY.model_copy(update={"class_weights": (1.0, 2.0)}))
+    shutil.copytree(data, tmp_path / "data")
+    split = tmp_path / "data" / "split.csv"
+    split.write_text(split.read_text().replace(",train", ",validation"))
+    with pytest.raises(DatasetError, match="no training images"):
+        fit(tmp_path / "data", tmp_path / "run", TOY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_given_up_for_want_of_memory_are_not_listed_as_trained_on(data, tmp_path, monkeypatch):
+    finished = {}
+    monkeypatch.setattr(memory_module, "SMALLEST_LIMIT", 1)
+    monkeypatch.setattr("monolayer_trainer.finish.finish", lambda *_, **samples: finished.update(samples))
+
+    def train(config: TrainConfig, *_: object, **__: object) -> None:
+        if config.limit is None:
+            raise MemoryError
+
+    monkeypatch.setattr(training_module, "train", train)
+    folder = fit(data, tmp_path / "run", TOY.model_copy(update={"batch_size": 1}))
+    config = read_config(folder.path)
+    assert config.limit is not None
+    listed = [row["ImageId"] for row in read_rows(folder.images) if row["use"] == "training"]
+    assert listed == [sample.id for sample in finished["training"]]
+    assert len(listed) == config.limit
 
 
 def test_a_checkpoint_restores_weights_optimizer_and_step(trained):
@@ -165,7 +230,7 @@ def test_a_checkpoint_restores_weights_optimizer_and_step(trained):
 @pytest.mark.slow
 def test_a_resumed_run_goes_on_where_it_stopped(trained, data, tmp_path):
     folder = fit(data, tmp_path / "run", TOY.model_copy(update={"epochs": 1}))
-    fit(data, tmp_path / "run", TOY, resume=True)
+    resume(data, tmp_path / "run", epochs=2)
     assert [row["epoch"] for row in history(folder)] == ["1", "2"]
     assert folder.read_progress().steps == 4
     assert read_config(folder.path).epochs == 2

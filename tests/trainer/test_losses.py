@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.losses import (
     OUTSIDE_WEIGHT,
     ForegroundDice,
     SegmentationLoss,
-    category_weights,
     cross_entropy,
     dice_loss,
     distance_loss,
@@ -90,13 +90,13 @@ def test_without_a_distance_every_logit_is_a_category():
 
 def test_weights_follow_the_order_background_classes_boundary():
     config = TrainConfig(class_weights=(1.0, 5.0), boundary_weight=4.0)
-    assert category_weights(config, 2) == (1.0, 1.0, 5.0, 4.0)
-    assert category_weights(TrainConfig(kind="semantic", distance=False), 1) == (1.0, 1.0)
+    assert config.category_weights(2) == (1.0, 1.0, 5.0, 4.0)
+    assert TrainConfig(kind="semantic", distance=False).category_weights(1) == (1.0, 1.0)
 
 
 def test_as_many_class_weights_as_classes_are_needed():
-    with pytest.raises(ValueError, match="3 classes but 2 class weights"):
-        category_weights(TrainConfig(class_weights=(1.0, 1.0)), 3)
+    with pytest.raises(DatasetError, match="number of class weights is 2, that of the classes 3"):
+        TrainConfig(class_weights=(1.0, 1.0)).category_weights(3)
 
 
 def test_the_dice_metric_gathers_batches():

@@ -19,6 +19,9 @@ app = typer.Typer(help="Fit and evaluate segmentation networks.", no_args_is_hel
 
 log = logging.getLogger(__name__)
 
+TAKEN_UP = frozenset({"data", "run", "resume", "epochs", "minutes", "patience"})
+"""What ``fit --resume`` takes from the command line; all else is as the run was begun."""
+
 
 class Architecture(StrEnum):
     """Networks that can be trained."""
@@ -89,6 +92,25 @@ def parse_class_weights(text: str | None, data: Path) -> tuple[float, ...] | Non
         return tuple(float(word) for word in text.split(","))
     except ValueError:
         raise typer.BadParameter(f"class weights are numbers separated by commas, or auto, not {text!r}") from None
+
+
+def refuse_on_resume(context: typer.Context) -> None:
+    """Refuse what a run that goes on would ignore: only its duration can be changed.
+
+    Raises
+    ------
+    typer.BadParameter
+        Another option was given.
+    """
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in context.params
+        if name not in TAKEN_UP and (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise typer.BadParameter(
+            f"a resumed run keeps the configuration it was begun with: leave out {', '.join(given)}"
+        )
 
 
 Data = Annotated[Path, typer.Argument(help="Folder written by `prepare`.", exists=True, file_okay=False)]
@@ -171,6 +193,7 @@ def prepare(
 
 @app.command()
 def fit(
+    context: typer.Context,
     data: Data,
     run: Run,
     *,
@@ -187,21 +210,36 @@ def fit(
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Crops per step.")] = 16,
     crop_side: Annotated[int | None, typer.Option(help="Pixels; 256, or 128 for MobileNetV2.")] = None,
-    epochs: Annotated[int, typer.Option(help="Epochs; not counted where --minutes is given.")] = 100,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs; not counted where --minutes is given.", show_default="100")
+    ] = None,
     steps_per_epoch: Annotated[int | None, typer.Option(help="Steps; as many crops as images by default.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Train this long; the learning rate follows the clock.")] = None,
     limit: Annotated[int | None, typer.Option(help="Train on this many images only.")] = None,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
-    patience: Annotated[int | None, typer.Option(help="Stop after this many scores without a better one.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after this many scores without a better one.", show_default="never")
+    ] = None,
     score_every: Annotated[int, typer.Option(help="Epochs between two instance scores.")] = 5,
     mixed_precision: Annotated[bool, typer.Option(help="Convolve in bfloat16.")] = True,
     seed: Annotated[int, typer.Option(help="Of weights, crops and tuning subset.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Continue the run; of the other options only epochs, minutes and patience count."
+        ),
+    ] = False,
 ) -> None:
     """Train a network on a prepared data set."""
     from monolayer_trainer.config import MOBILENET_SIDE, TrainConfig
     from monolayer_trainer.fit import fit as fit_network
+    from monolayer_trainer.fit import resume as resume_fit
 
+    if resume:
+        refuse_on_resume(context)
+        with explained():
+            resume_fit(data, run, epochs=epochs, minutes=minutes, patience=patience)
+        return
     fixed = architecture == Architecture.MOBILENET_UNET
     with explained():
         config = TrainConfig.model_validate(
@@ -218,7 +256,7 @@ def fit(
                 "class_weights": parse_class_weights(class_weights, data),
                 "batch_size": batch_size,
                 "crop_side": crop_side or (MOBILENET_SIDE if fixed else 256),
-                "epochs": epochs,
+                **({} if epochs is None else {"epochs": epochs}),
                 "steps_per_epoch": steps_per_epoch,
                 "minutes": minutes,
                 "limit": limit,
@@ -229,7 +267,7 @@ def fit(
                 "seed": seed,
             }
         )
-        fit_network(data, run, config, resume=resume)
+        fit_network(data, run, config)
 
 
 @app.command()

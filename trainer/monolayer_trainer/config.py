@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monolayer_trainer.augmentation import AugmentationConfig
+from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.targets import TargetSpec
 
 CONFIG_NAME = "config.json"
@@ -82,6 +83,19 @@ class TrainConfig(BaseModel):
     def targets(self, classes: tuple[str, ...]) -> TargetSpec:
         """Say what the network is to answer for a data set of these classes."""
         return TargetSpec(kind=self.kind, classes=classes, distance=self.distance)
+
+    def category_weights(self, classes: int) -> tuple[float, ...]:
+        """Weights of background, the object classes and the boundary in the cross-entropy.
+
+        Raises
+        ------
+        DatasetError
+            The data set has another number of classes than there are weights.
+        """
+        of_classes = self.class_weights or (1.0,) * classes
+        if len(of_classes) != classes:
+            raise DatasetError(f"the number of class weights is {len(of_classes)}, that of the classes {classes}")
+        return (1.0, *of_classes, *((self.boundary_weight,) if self.kind == "instances" else ()))
 
     def category_count(self, classes: int) -> int:
         """Categories a pixel can belong to: background, the object classes and, for instances, the boundary."""

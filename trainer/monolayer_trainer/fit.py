@@ -8,11 +8,11 @@ import logging
 from pathlib import Path
 
 from monolayer_trainer.card import draft_card
-from monolayer_trainer.config import TrainConfig, read_config, write_config
+from monolayer_trainer.config import TrainConfig, write_config
 from monolayer_trainer.dataset import Dataset
 from monolayer_trainer.holdout import draw, hold_out, write_used_images
 from monolayer_trainer.memory import with_less_memory
-from monolayer_trainer.provenance import write_provenance
+from monolayer_trainer.provenance import refuse_other_data, write_provenance
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.sampler import SamplerConfig
 from monolayer_trainer.sampler_process import start_worker_process
@@ -21,8 +21,8 @@ from monolayer_trainer.scoring import read_examples
 log = logging.getLogger(__name__)
 
 
-def fit(data: Path, run: Path, config: TrainConfig, *, resume: bool = False) -> RunFolder:
-    """Train a network and write all that is known of it into a run folder.
+def fit(data: Path, run: Path, config: TrainConfig) -> RunFolder:
+    """Train a network and write all that is known of it into a new run folder.
 
     Parameters
     ----------
@@ -32,8 +32,6 @@ def fit(data: Path, run: Path, config: TrainConfig, *, resume: bool = False) -> 
         Folder for the result.
     config
         How to train.
-    resume
-        Continue the run in the folder from its last checkpoint.
 
     Returns
     -------
@@ -43,32 +41,89 @@ def fit(data: Path, run: Path, config: TrainConfig, *, resume: bool = False) -> 
     Raises
     ------
     RunError
-        The folder already holds a run, or none to resume.
+        The folder already holds a run.
     DatasetError
-        The data set is missing or damaged.
+        The data set is missing or damaged, or does not fit the configuration.
     MemoryError
         Memory does not suffice even for the smallest batch.
     """
     dataset = Dataset.load(data)
     folder = RunFolder(run)
-    config = folder.open(config, resume=resume)
-    training, tuning = hold_out(dataset, config)
-    write_provenance(folder, dataset)
-    write_used_images(folder.images, training, tuning)
+    refuse_unfit(dataset, config)
+    folder.begin(config)
+    return _fit(dataset, folder, config)
 
-    def attempt(config: TrainConfig) -> None:
+
+def resume(
+    data: Path, run: Path, *, epochs: int | None = None, minutes: float | None = None, patience: int | None = None
+) -> RunFolder:
+    """Continue a run from its last checkpoint, with the configuration it was begun with.
+
+    Parameters
+    ----------
+    data
+        The data set the run was begun with.
+    run
+        Folder of the run.
+    epochs, minutes, patience
+        Another duration of the whole run; None leaves what the run was begun with.
+
+    Returns
+    -------
+    RunFolder
+        Where everything lies.
+
+    Raises
+    ------
+    RunError
+        The folder holds no run, or the data set is not the one it was begun with.
+    DatasetError
+        The data set is missing or damaged.
+    MemoryError
+        Memory does not suffice even for the smallest batch.
+    pydantic.ValidationError
+        The duration makes no sense.
+    """
+    dataset = Dataset.load(data)
+    folder = RunFolder(run)
+    config = folder.take_up(epochs=epochs, minutes=minutes, patience=patience)
+    refuse_other_data(folder, dataset)
+    refuse_unfit(dataset, config)
+    return _fit(dataset, folder, config)
+
+
+def refuse_unfit(dataset: Dataset, config: TrainConfig) -> None:
+    """Find out before anything is written whether a data set can be trained on as configured.
+
+    Raises
+    ------
+    DatasetError
+        There are no training images, or another number of classes than of class weights.
+    """
+    config.category_weights(len(dataset.classes))
+    hold_out(dataset, config)
+
+
+def _fit(dataset: Dataset, folder: RunFolder, config: TrainConfig) -> RunFolder:
+    write_provenance(folder, dataset)
+
+    def attempt(config: TrainConfig) -> TrainConfig:
         write_config(config, folder.path)
         _train(dataset, folder, config)
+        return config
 
-    with_less_memory(attempt, config, images=len(training))
+    images = len(hold_out(dataset, config)[0])
+    config = with_less_memory(attempt, config, images=images)
     from monolayer_trainer.finish import finish  # imports Keras, see above
 
-    finish(dataset, folder, read_config(folder.path), training=training, tuning=tuning)
+    training, tuning = hold_out(dataset, config)  # with the limit that memory left
+    finish(dataset, folder, config, training=training, tuning=tuning)
     return folder
 
 
 def _train(dataset: Dataset, folder: RunFolder, config: TrainConfig) -> None:
     training, tuning = hold_out(dataset, config)
+    write_used_images(folder.images, training, tuning)
     log.info("training on %d images, tuning on %d of other groups", len(training), len(tuning))
     sampler = sampler_config(config, dataset.classes, only=tuple(sample.id for sample in training))
     first_step = folder.read_progress().steps

@@ -10,28 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from monolayer_trainer.config import TrainConfig
-
 Tensor = Any
 """A tensor of whichever backend Keras runs on."""
 
 OUTSIDE_WEIGHT = 0.1
 """Weight of pixels outside any object in the distance error. Seeds are looked for inside the foreground only, so what
 the distance says elsewhere matters little; it is kept near zero for pixels that are taken for foreground by mistake."""
-
-
-def category_weights(config: TrainConfig, classes: int) -> tuple[float, ...]:
-    """Weights of background, the object classes and the boundary in the cross-entropy.
-
-    Raises
-    ------
-    ValueError
-        The configuration weighs another number of classes.
-    """
-    of_classes = config.class_weights or (1.0,) * classes
-    if len(of_classes) != classes:
-        raise ValueError(f"there are {classes} classes but {len(of_classes)} class weights")
-    return (1.0, *of_classes, *((config.boundary_weight,) if config.kind == "instances" else ()))
 
 
 def pack_targets(class_index: npt.NDArray[np.uint8], distance: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

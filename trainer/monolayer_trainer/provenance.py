@@ -38,6 +38,26 @@ def write_provenance(folder: RunFolder, dataset: Dataset) -> None:
     write_whole(folder.provenance, provenance.model_dump_json(indent=2) + "\n")
 
 
+def refuse_other_data(folder: RunFolder, dataset: Dataset) -> None:
+    """Refuse to go on with other images, or another split of them, than a run was begun with.
+
+    Images trained on could otherwise be scored as if they had never been seen. A run that ended before it wrote where
+    it comes from has not trained either.
+
+    Raises
+    ------
+    RunError
+        The data set or its split has changed, or it is another one.
+    """
+    if not folder.provenance.exists():
+        return
+    begun = Provenance.model_validate_json(folder.provenance.read_bytes())
+    for name, digest in ((DATASET_NAME, begun.dataset_sha256), (SPLIT_NAME, begun.split_sha256)):
+        path = dataset.folder / name
+        if sha256_of_file(path) != digest:
+            raise RunError(f"{path} is not the one {folder.path} was begun with ({begun.dataset_folder}): a new run?")
+
+
 def installed_versions() -> dict[str, str]:
     """Versions of Python and of the packages that are installed."""
     versions = {"python": platform.python_version()}

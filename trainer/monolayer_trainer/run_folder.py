@@ -65,36 +65,44 @@ class RunFolder:
         self.samples = path / "samples"
         self.tensorboard = path / "tb"
 
-    def open(self, config: TrainConfig, *, resume: bool) -> TrainConfig:
-        """Make the folder for a new run, or take up an old one.
-
-        Parameters
-        ----------
-        config
-            Written into a new folder.
-        resume
-            Continue the run that is there; its own configuration counts, but for how long it trains.
-
-        Returns
-        -------
-        TrainConfig
-            The configuration to train with.
+    def begin(self, config: TrainConfig) -> None:
+        """Make the folder for a new run and write its configuration.
 
         Raises
         ------
         RunError
-            The folder already holds a run and `resume` is false, or holds none and it is true.
+            The folder already holds a run.
         """
-        if resume:
-            if not self.config.exists():
-                raise RunError(f"{self.path} holds no run to resume")
-            duration = {"epochs": config.epochs, "minutes": config.minutes, "patience": config.patience}
-            return read_config(self.path).model_copy(update=duration)
         if self.config.exists():
             raise RunError(f"{self.path} already holds a run: resume it or choose another folder")
         self.path.mkdir(parents=True, exist_ok=True)
         write_config(config, self.path)
-        return config
+
+    def take_up(self, *, epochs: int | None, minutes: float | None, patience: int | None) -> TrainConfig:
+        """Read the configuration of the run that is there, with another duration where one is given.
+
+        Parameters
+        ----------
+        epochs, minutes, patience
+            Of the whole run, what is done already included; None leaves what the run was begun with.
+
+        Returns
+        -------
+        TrainConfig
+            The configuration to go on with. Nothing is written.
+
+        Raises
+        ------
+        RunError
+            The folder holds no run.
+        pydantic.ValidationError
+            The duration makes no sense.
+        """
+        if not self.config.exists():
+            raise RunError(f"{self.path} holds no run to resume")
+        duration = {"epochs": epochs, "minutes": minutes, "patience": patience}
+        given = {name: value for name, value in duration.items() if value is not None}
+        return TrainConfig.model_validate(read_config(self.path).model_dump() | given)
 
     def read_progress(self) -> Progress:
         """Read how far the run has come; nothing yet for a new one."""

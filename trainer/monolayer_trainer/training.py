@@ -13,7 +13,7 @@ from monolayer_trainer.batches import keras_batches
 from monolayer_trainer.callbacks import History, KeepBest, LastCheckpoint, Pace
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.displays import Curves, PredictionPictures, tensorboard
-from monolayer_trainer.losses import ForegroundDice, SegmentationLoss, category_weights
+from monolayer_trainer.losses import ForegroundDice, SegmentationLoss
 from monolayer_trainer.networks.build import build_network
 from monolayer_trainer.networks.inference import build_inference_network
 from monolayer_trainer.run_folder import RunFolder
@@ -122,7 +122,7 @@ def compiled_network(config: TrainConfig, classes: int) -> keras.Model:
     model.compile(
         optimizer=optimizer,
         loss=SegmentationLoss(
-            category_weights(config, classes), distance=config.distance, dice_weight=config.dice_weight
+            config.category_weights(classes), distance=config.distance, dice_weight=config.dice_weight
         ),
         metrics=[ForegroundDice(config.category_count(classes))],
         jit_compile=compiles_well(),
