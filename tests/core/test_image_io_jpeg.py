@@ -129,3 +129,11 @@ def test_what_follows_the_end_is_ignored():
 def test_a_jpeg_of_one_pixel_is_read():
     stream = io.BytesIO(jpeg(np.full((1, 1), 90, dtype=np.uint8)))
     assert decode_image(stream.getvalue()).pixels.tolist() == [[90]]
+
+
+def test_more_scans_than_any_encoder_writes_are_refused():
+    last = PROGRESSIVE.rindex(b"\xff\xda")
+    scan, missing = PROGRESSIVE[last:-2], 100 - PROGRESSIVE.count(b"\xff\xda")
+    decode_image(PROGRESSIVE[:-2] + missing * scan + PROGRESSIVE[-2:])
+    with pytest.raises(UnusableImageError, match="101 scans"):
+        decode_image(PROGRESSIVE[:-2] + (missing + 1) * scan + PROGRESSIVE[-2:])

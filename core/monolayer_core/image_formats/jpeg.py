@@ -23,6 +23,7 @@ _NO_CONTENT = {0x01, *range(0xD0, 0xD8)}  # TEM and restart markers
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15; the three are tables
 _HUFFMAN_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
 _MAX_SEGMENTS = 1 << 16  # a file of segments of four bytes would be walked for minutes
+_MAX_SCANS = 100  # each refines the whole image again: a small file of many would be decoded for minutes
 # A marker is any number of 0xFF and a byte that says which. Within a scan 0xFF is followed by 0 (an escaped byte) or by
 # a restart marker; anything else ends the scan.
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
@@ -94,10 +95,14 @@ def check_complete(data: bytes) -> None:
     ------
     TruncatedImageError
         It ends early, has no scan or more than one frame.
+    UnusableImageError
+        It has more scans than any encoder writes.
     """
     markers = [marker for marker, _ in _segments(data)]
     if _SCAN not in markers or sum(marker in _FRAMES for marker in markers) != 1:
         raise TruncatedImageError("the JPEG data is damaged: it needs one frame and a scan")
+    if (scans := markers.count(_SCAN)) > _MAX_SCANS:
+        raise UnusableImageError(f"a JPEG of {scans} scans is not read, {_MAX_SCANS} at most: save it as PNG")
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
