@@ -37,11 +37,14 @@ class Housekeeper:
 
 
 async def keep_house(gate: Gate, registry: Registry, idle_seconds: float) -> None:
-    """Look in every `idle_seconds`, for ever; cancelled when the service stops."""
+    """Look in every `idle_seconds`, for ever; cancelled when the service stops. A failed look is logged."""
     housekeeper = Housekeeper(gate, registry)
     while True:
         await asyncio.sleep(idle_seconds)
-        await housekeeper.look()
+        try:
+            await housekeeper.look()
+        except Exception:  # whatever went wrong this time, the next look must come
+            log.exception("housekeeping failed")
 
 
 def give_back_memory(registry: Registry) -> None:

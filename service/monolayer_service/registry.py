@@ -14,7 +14,7 @@ from monolayer_service.compute import ComputePlan
 from monolayer_service.errors import NotReadyError, UnknownModelError
 from monolayer_service.segmenters.bundle import open_bundle
 from monolayer_service.segmenters.onnx import OnnxSegmenter
-from monolayer_service.segmenters.session import CPU, CUDA
+from monolayer_service.segmenters.session import CUDA
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.memory import resident_bytes
 from monolayer_service.telemetry.metrics import Metrics
@@ -27,14 +27,22 @@ RETRY_AFTER_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Bundle:
-    """One folder: a segmenter where it could be opened, and what is wrong with it where something is.
-
-    Both at once is possible: a network that works, but not on the device the operator asked for.
-    """
+    """One folder: a segmenter where it could be opened, else why it was refused."""
 
     name: str
     segmenter: OnnxSegmenter | None
-    problem: str | None = None
+    refusal: str | None = None
+    needs_cuda: bool = False
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong, if anything is; a network may work, but not on the device the operator asked for.
+
+        Asked anew each time, because the session of a tile side that is opened later may find no GPU.
+        """
+        if self.segmenter is None or not self.needs_cuda or self.segmenter.network.provider == CUDA:
+            return self.refusal
+        return f"the device cuda was asked for, but the network runs on {self.segmenter.network.provider}"
 
 
 class Registry:
@@ -58,10 +66,14 @@ class Registry:
         return bundle
 
     def trim(self) -> None:
-        """Give back the memory that networks on the CPU have taken; they share it, so one of them does it for all."""
-        networks = (bundle.segmenter.network for bundle in self.bundles.values() if bundle.segmenter)
-        if (network := next((network for network in networks if network.provider == CPU), None)) is not None:
-            network.trim()
+        """Give back the memory that networks on the CPU have taken; they share it, so one of them does it for all.
+
+        Raises
+        ------
+        PredictionError
+            The run that trims failed.
+        """
+        any(bundle.segmenter.network.trim() for bundle in self.bundles.values() if bundle.segmenter)
 
     def check_ready(self) -> None:
         """Check that every bundle in the folder is usable; a folder without bundles is a K-means service.
@@ -88,7 +100,10 @@ def load_registry(settings: Settings, plan: ComputePlan, metrics: Metrics) -> Re
     bundles = {folder.name: _open(folder, settings, plan, metrics) for folder in folders}
     warm([bundle.segmenter for bundle in bundles.values() if bundle.segmenter], settings.idle_memory_mib * 2**20)
     registry = Registry(bundles, problem)
-    registry.trim()
+    try:
+        registry.trim()
+    except MonolayerError as error:
+        log.warning("memory not given back", reason=str(error))
     return registry
 
 
@@ -98,20 +113,20 @@ def _open(folder: Path, settings: Settings, plan: ComputePlan, metrics: Metrics)
     except MonolayerError as error:
         log.error("bundle refused", bundle=folder.name, reason=str(error))  # noqa: TRY400 - the reason says it all
         return Bundle(folder.name, None, str(error))
-    problem = None
-    if settings.device == "cuda" and network.provider != CUDA:
-        problem = f"the device cuda was asked for, but the network runs on {network.provider}"
-        log.error("device missing", bundle=folder.name, reason=problem)
     log.info("bundle opened", bundle=folder.name, version=network.card.version, provider=network.provider)
     segmenter = OnnxSegmenter(network, metrics, batch_size=settings.batch_size, max_tile_side=settings.max_tile_side)
-    return Bundle(folder.name, segmenter, problem)
+    bundle = Bundle(folder.name, segmenter, needs_cuda=settings.device == "cuda")
+    if bundle.problem is not None:
+        log.error("device missing", bundle=bundle.name, reason=bundle.problem)
+    return bundle
 
 
 def warm(segmenters: list[OnnxSegmenter], memory_bytes: int) -> None:
     """Make the sessions of tile sides, smallest first, while the process stays below `memory_bytes`.
 
-    A side is left for its first request when the largest growth seen so far would lead beyond the bound. Where the
-    system does not tell the memory of a process only the smallest side of each network is warmed.
+    A side is left for its first request when the largest growth seen so far would lead beyond the bound, or when it
+    fails: that request has more ways to go on than a start. Where the system does not tell the memory of a process only
+    the smallest side of each network is warmed.
     """
     growth = 0
     for position in range(max((len(segmenter.tile_sides) for segmenter in segmenters), default=0)):
@@ -121,5 +136,9 @@ def warm(segmenters: list[OnnxSegmenter], memory_bytes: int) -> None:
                 if position and (before is None or before + growth > memory_bytes):
                     log.info("tile side left cold", bundle=segmenter.network.card.name, side_px=side)
                     continue
-                segmenter.warm(side)
+                try:
+                    segmenter.warm(side)
+                except MonolayerError as error:
+                    name = segmenter.network.card.name
+                    log.warning("tile side not warmed", bundle=name, side_px=side, reason=str(error))
                 growth = max(growth, (resident_bytes() or 0) - (before or 0))

@@ -165,3 +165,77 @@ def test_a_provider_that_is_listed_but_does_not_work_is_noticed_after_creation(b
     )
     network = open_bundle(bundle, prefer_cuda=True, threads=1)
     assert network.provider == CPU
+
+
+def test_an_empty_test_tensor_is_refused(bundle):
+    (bundle / "test_input.npy").write_bytes(b"")
+    rewrite_card(bundle)
+    with pytest.raises(BundleError, match=r"test_input\.npy cannot be read"):
+        open_on_cpu(bundle)
+
+
+def test_an_archive_in_place_of_a_test_tensor_is_refused(bundle):
+    with (bundle / "test_output.npy").open("wb") as file:
+        np.savez(file, np.zeros((1, 32, 32, 1), np.uint8))
+    rewrite_card(bundle)
+    with pytest.raises(BundleError, match=r"test_output\.npy cannot be read"):
+        open_on_cpu(bundle)
+
+
+class SessionElsewhere:
+    """A session of the CPU's that says it runs on a GPU."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def get_providers(self):
+        return [CUDA, CPU]
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+
+@pytest.fixture
+def gpu_up_to_64_px(monkeypatch):
+    """A pretended GPU that takes sessions up to 64 px; gives the list of the sessions that were made."""
+    create, made = sessions.Network._create, []
+
+    def pretend(self, size, provider):
+        made.append((size.width, provider))
+        session = create(self, size, CPU)
+        return SessionElsewhere(session) if provider == CUDA and size.width <= 64 else session
+
+    monkeypatch.setattr(sessions.ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(sessions.Network, "_create", pretend)
+    return made
+
+
+def test_a_size_that_finds_no_gpu_says_so_is_made_once_and_leaves_the_others_there(bundle, gpu_up_to_64_px):
+    network = open_bundle(bundle, prefer_cuda=True, threads=1)
+    small, large = TileSize(64, 64), TileSize(128, 128)
+    assert network.provider == network.provider_of(small) == CUDA
+    gpu_up_to_64_px.clear()
+    for _ in range(3):
+        network.run(np.zeros((1, 128, 128, 1), np.uint8))
+        network.open(large, CPU)
+    assert gpu_up_to_64_px == [(128, CUDA)]
+    assert network.provider == network.provider_of(large) == CPU
+    assert network.provider_of(small) == CUDA
+    assert {small, large} <= set(network.warm_sizes)
+
+
+def test_no_session_is_made_on_the_cpu_just_to_trim_it(bundle, gpu_up_to_64_px):
+    network = open_bundle(bundle, prefer_cuda=True, threads=1)
+    gpu_up_to_64_px.clear()
+    assert not network.trim()
+    assert gpu_up_to_64_px == []
+    network.open(TileSize(64, 64), CPU)
+    assert network.trim()
+
+
+def test_a_session_that_was_let_go_is_made_anew(bundle):
+    network = open_on_cpu(bundle)
+    session = network.open(TileSize(64, 64))
+    network.close(TileSize(64, 64))
+    assert TileSize(64, 64) not in network.warm_sizes
+    assert network.open(TileSize(64, 64)) is not session

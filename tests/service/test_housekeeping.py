@@ -6,7 +6,7 @@ import pytest
 from monolayer_service import housekeeping
 from monolayer_service.admission import Gate, GateLimits
 from monolayer_service.app import create_app
-from monolayer_service.housekeeping import Housekeeper, give_back_memory
+from monolayer_service.housekeeping import Housekeeper, give_back_memory, keep_house
 from monolayer_service.registry import load_registry
 from monolayer_service.segmenters.bundle import open_bundle
 from monolayer_service.settings import Settings
@@ -68,6 +68,21 @@ async def test_the_service_looks_in_by_itself(toy_bundles, monkeypatch):
     app = create_app(Settings(models=toy_bundles, idle_seconds=0.001))
     async with app.router.lifespan_context(app):
         await looked.wait()
+
+
+async def test_a_look_that_fails_is_followed_by_the_next(gate, monkeypatch):
+    looks, looked_again = [], asyncio.Event()
+
+    async def look(self):
+        looks.append(self)
+        if len(looks) == 1:
+            raise RuntimeError("no memory to give")
+        looked_again.set()
+
+    monkeypatch.setattr(Housekeeper, "look", look)
+    task = asyncio.create_task(keep_house(gate, CountingRegistry(), 0.001))
+    await looked_again.wait()
+    task.cancel()
 
 
 def test_networks_still_answer_after_their_memory_was_given_back(toy_bundles, monkeypatch):

@@ -1,11 +1,15 @@
+import dataclasses
 import shutil
 
 import pytest
 
+from monolayer_core.errors import BundleError, PredictionError
 from monolayer_service import registry as registries
 from monolayer_service.compute import ComputePlan
 from monolayer_service.errors import NotReadyError, UnknownModelError
 from monolayer_service.registry import load_registry
+from monolayer_service.segmenters.onnx import OnnxSegmenter
+from monolayer_service.segmenters.session import CPU, CUDA, Network
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.metrics import Metrics
 
@@ -75,3 +79,50 @@ def test_only_the_smallest_sides_are_warmed_where_the_system_does_not_tell(toy_b
 @pytest.mark.parametrize(("largest", "sides"), [(128, (64, 128)), (100, (64,)), (32, (64, 128))])
 def test_the_largest_side_is_bounded_but_one_always_remains(toy_bundles, largest, sides):
     assert load(toy_bundles, max_tile_side=largest).require("nuclei").segmenter.tile_sides == sides
+
+
+def test_a_side_that_finds_no_gpu_later_makes_the_service_not_ready(toy_bundles, monkeypatch):
+    bundle = load(toy_bundles).require("nuclei")
+    bundle = dataclasses.replace(bundle, needs_cuda=True)
+    registry = registries.Registry({"nuclei": bundle})
+    monkeypatch.setattr(bundle.segmenter.network, "provider", CUDA)
+    registry.check_ready()
+    monkeypatch.setattr(bundle.segmenter.network, "provider", CPU)
+    with pytest.raises(NotReadyError, match="the network runs on CPUExecutionProvider"):
+        registry.check_ready()
+
+
+@pytest.mark.parametrize("error", [BundleError("no session"), PredictionError("no run")])
+def test_a_side_that_cannot_be_warmed_stays_cold_and_the_service_starts(toy_bundles, monkeypatch, error):
+    warm = OnnxSegmenter.warm
+
+    def fail_at_128(self, side):
+        if side == 128:
+            raise error
+        warm(self, side)
+
+    monkeypatch.setattr(OnnxSegmenter, "warm", fail_at_128)
+    registry = load(toy_bundles, idle_memory_mib=100_000)
+    registry.check_ready()
+    assert warm_sides(registry) == {"blood": [64], "nuclei": [64]}
+
+
+def test_a_side_whose_first_run_fails_is_let_go(toy_bundles, monkeypatch):
+    segmenter = load(toy_bundles, max_tile_side=100).require("nuclei").segmenter
+
+    def fail(self, tiles, provider=None):
+        raise PredictionError("out of memory")
+
+    monkeypatch.setattr(Network, "provider_of", lambda self, size: self.open(size) and CUDA)
+    monkeypatch.setattr(Network, "run", fail)
+    with pytest.raises(PredictionError):
+        segmenter.warm(128)
+    assert 128 not in [size.width for size in segmenter.network.warm_sizes]
+
+
+def test_memory_that_cannot_be_given_back_does_not_stop_the_start(toy_bundles, monkeypatch):
+    def fail(self):
+        raise PredictionError("no run")
+
+    monkeypatch.setattr(Network, "trim", fail)
+    load(toy_bundles).check_ready()

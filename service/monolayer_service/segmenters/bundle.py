@@ -54,8 +54,9 @@ def open_bundle(folder: Path, *, prefer_cuda: bool, threads: int) -> Network:
 
 def _read_tensor(path: Path) -> TileBatch:
     try:
-        tensor: TileBatch = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        with path.open("rb") as file:
+            tensor: TileBatch = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
         raise BundleError(f"{path.name} cannot be read: {error}") from error
     if tensor.ndim != 4 or tensor.dtype != np.uint8:
         raise BundleError(f"{path.name} is {tensor.dtype} {tensor.shape}, not uint8 (n, y, x, c)")

@@ -30,10 +30,21 @@ class OnnxSegmenter:
         self._metrics = metrics
 
     def warm(self, side: int) -> None:
-        """Make the session of a tile side, so that the first request does not pay for it; on a GPU run it once too."""
-        self.network.open(TileSize(side, side))
-        if self.network.provider != CPU:
+        """Make the session of a tile side, so that the first request does not pay for it; on a GPU run it once too.
+
+        Raises
+        ------
+        BundleError, PredictionError
+            The session cannot be made, or it failed and was let go.
+        """
+        size = TileSize(side, side)
+        if self.network.provider_of(size) == CPU:
+            return
+        try:
             self.network.run(np.zeros((1, side, side, self.network.card.channel_count), np.uint8))
+        except PredictionError:
+            self.network.close(size)
+            raise
 
     def segment(self, pixels: Pixels, options: Options, work: Work) -> tuple[Segmentation, ModelUse | None]:
         """See `Segmenter.segment`."""
@@ -65,7 +76,7 @@ class FaultTolerantCall:
     """
 
     def __init__(self, network: Network, check: Callable[[], None], metrics: Metrics) -> None:
-        self.provider = network.provider
+        self.provider = network.wanted
         self._network = network
         self._check = check
         self._metrics = metrics
@@ -85,8 +96,8 @@ class FaultTolerantCall:
                 self.provider = CPU
                 return self(tiles)
             raise
-        if self._network.provider == CPU:  # a session of a new size may have found no GPU
-            self.provider = CPU
+        # The session of this size may have found no GPU.
+        self.provider = self._network.provider_of(TileSize(*tiles.shape[1:3]), self.provider)
         return answer
 
     def _note(self, step: str, error: PredictionError) -> None:

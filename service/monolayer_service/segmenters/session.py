@@ -43,12 +43,21 @@ class TileSize:
 
 
 class Network:
-    """One network file, and its sessions by provider and tile size."""
+    """One network file, and its sessions by the provider they were asked for and tile size.
+
+    Attributes
+    ----------
+    wanted
+        The provider that sessions are asked for.
+    provider
+        The same as long as every session really runs there, else the one that another was given instead.
+    """
 
     def __init__(self, path: Path, card: ModelCard, *, prefer_cuda: bool, threads: int) -> None:
         self.card = card
         self.sha256 = card.files[path.name]
-        self.provider = CUDA if prefer_cuda and CUDA in ort.get_available_providers() else CPU
+        self.wanted = CUDA if prefer_cuda and CUDA in ort.get_available_providers() else CPU
+        self.provider = self.wanted
         self._path = path
         self._threads = threads
         self._sessions: dict[tuple[str, TileSize], ort.InferenceSession] = {}
@@ -56,8 +65,9 @@ class Network:
 
     @property
     def warm_sizes(self) -> list[TileSize]:
-        """Tile sizes that have a session on the provider in use."""
-        return sorted((size for provider, size in self._sessions if provider == self.provider), key=lambda s: s.height)
+        """Tile sizes that have a session ready."""
+        sizes = (size for provider, size in tuple(self._sessions) if provider == self.wanted)
+        return sorted(sizes, key=lambda size: size.height)
 
     def open(self, size: TileSize, provider: str | None = None) -> ort.InferenceSession:
         """Give the session for a tile size, made on first use.
@@ -70,7 +80,7 @@ class Network:
         BundleError
             The runtime cannot load the file.
         """
-        wanted = provider or self.provider
+        wanted = provider or self.wanted
         if (session := self._sessions.get((wanted, size))) is not None:
             return session
         with self._lock:  # of the requests that need a new size at once, one makes its session
@@ -80,8 +90,20 @@ class Network:
                 if actual != wanted:
                     log.warning("provider not usable", model=self.card.name, wanted=wanted, actual=actual)
                     self.provider = actual
-                self._sessions[actual, size] = session
+                    self._sessions[actual, size] = session
+                self._sessions[wanted, size] = session
             return session
+
+    def provider_of(self, size: TileSize, provider: str | None = None) -> str:
+        """Say where the session for a tile size really runs; raises as `open`."""
+        used: str = self.open(size, provider).get_providers()[0]
+        return used
+
+    def close(self, size: TileSize) -> None:
+        """Let go of the sessions for a tile size; the next use makes one anew."""
+        with self._lock:
+            for key in [key for key in self._sessions if key[1] == size]:
+                del self._sessions[key]
 
     def run(self, tiles: TileBatch, provider: str | None = None) -> TileBatch:
         """Predict one batch of tiles.
@@ -112,16 +134,32 @@ class Network:
             )
         return answer
 
-    def trim(self) -> None:
-        """Give back to the system what runs on the CPU have taken, by one more run on the smallest size.
+    def trim(self) -> bool:
+        """Give back to the system what runs on the CPU have taken, by one more run of its smallest session.
 
         All sessions draw from one arena, so this trims those of other networks too.
+
+        Returns
+        -------
+        Whether there was a session on the CPU; none is made for this.
+
+        Raises
+        ------
+        PredictionError
+            The runtime failed.
         """
-        size = TileSize(self.card.tile_sides[0], self.card.tile_sides[0])
+        sessions = {key[1]: session for key, session in tuple(self._sessions.items()) if _runs_on_cpu(session)}
+        if not sessions:
+            return False
+        size = min(sessions, key=lambda size: size.height * size.width)
         options = ort.RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         tile = np.zeros((1, size.height, size.width, self.card.channel_count), np.uint8)
-        self.open(size, CPU).run([OUTPUT_NAME], {INPUT_NAME: tile}, options)
+        try:
+            sessions[size].run([OUTPUT_NAME], {INPUT_NAME: tile}, options)
+        except Exception as error:
+            raise PredictionError(f"the network {self.card.name} failed: {error}") from error
+        return True
 
     def _create(self, size: TileSize, provider: str) -> ort.InferenceSession:
         share_arena()
@@ -137,3 +175,7 @@ class Network:
             return ort.InferenceSession(self._path, options, providers=providers)
         except Exception as error:
             raise BundleError(f"{self._path.name} cannot be loaded: {error}") from error
+
+
+def _runs_on_cpu(session: ort.InferenceSession) -> bool:
+    return bool(session.get_providers()[0] == CPU)
