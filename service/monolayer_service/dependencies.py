@@ -2,6 +2,9 @@
 
 For one image they stand in this order: options (nothing is read when they are wrong), admission, the bytes, the size in
 the header, the turn, the decoded pixels.
+
+All are coroutines, also those that wait for nothing: FastAPI runs plain functions in threads of a pool that decoding
+shares, and a probe must not wait for one.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -40,7 +43,7 @@ class Services:
     is_stopping: bool = False
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """Give the application's services."""
     services: Services = request.app.state.services
     return services
@@ -49,7 +52,7 @@ def services_of(request: Request) -> Services:
 AppServices = Annotated[Services, Depends(services_of)]
 
 
-def timings_of(request: Request) -> Timings:
+async def timings_of(request: Request) -> Timings:
     """Give the request's stop watch, made by the telemetry middleware."""
     timings: Timings = request.state.timings
     return timings
@@ -72,7 +75,7 @@ def call_of(request: Request) -> Call:
     return _CALLS[request.scope["route"].path]
 
 
-def options_of(request: Request, services: AppServices) -> Options:
+async def options_of(request: Request, services: AppServices) -> Options:
     """Read the options; a model that is not there is known before the image is sent."""
     options = read_options(request.query_params.multi_items(), call_of(request))
     if options.model is not None:
@@ -92,7 +95,7 @@ class Query:
     default_model: str
 
 
-def query_of(request: Request, options: RequestOptions, services: AppServices) -> Query:
+async def query_of(request: Request, options: RequestOptions, services: AppServices) -> Query:
     """Choose the form of the answer before anything is computed for it, and the bundle for those who name none."""
     call = call_of(request)
     form = choose_form(request.headers.get("accept", ""), FORMS[call], options.format)
@@ -212,7 +215,7 @@ class Desk:
             return await self.ticket.run(render, *args, **kwargs)
 
 
-def desk_of(permit: Permit, services: AppServices, timings: RequestTimings) -> Desk:
+async def desk_of(permit: Permit, services: AppServices, timings: RequestTimings) -> Desk:
     """Give the request a desk of its own."""
     return Desk(services.analyst, image_limits(services.settings), permit, timings)
 

@@ -1,8 +1,11 @@
 import re
+from inspect import isasyncgenfunction, iscoroutinefunction
 
 import pytest
 
 from monolayer_service.app import stop_being_ready
+from monolayer_service.dependencies import services_of
+from monolayer_service.routes import confluency, health, models, segment, submission
 
 
 def test_probes_answer(client):
@@ -91,3 +94,15 @@ def test_the_page_of_the_documentation_loads_nothing_from_elsewhere(client):
 @pytest.mark.parametrize("path", ["/redoc", "/docs/..%2f..%2fapp.py", "/docs/LICENSE"])
 def test_nothing_else_is_served_as_documentation(client, path):
     assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("module", [segment, confluency, submission, models, health])
+def test_no_call_waits_for_a_thread_to_see_what_it_asks_for(module):
+    def callables(dependant):
+        for dependency in dependant.dependencies:
+            yield dependency.call
+            yield from callables(dependency)
+
+    used = {call for route in module.router.routes for call in callables(route.dependant)}
+    assert services_of in used
+    assert [call for call in used if not (iscoroutinefunction(call) or isasyncgenfunction(call))] == []

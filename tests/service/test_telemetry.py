@@ -8,6 +8,7 @@ import structlog
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.logs import configure_logging
 from monolayer_service.telemetry.memory import resident_bytes
+from monolayer_service.telemetry.metrics import Metrics
 from monolayer_service.telemetry.timings import Timings
 
 
@@ -116,3 +117,9 @@ def test_memory_is_known_or_not(tmp_path):
     import mmap
 
     assert resident_bytes(statm) == 7 * mmap.PAGESIZE
+
+
+def test_the_metric_of_stages_names_every_stage():
+    text = Metrics().render().decode()
+    (line,) = [line for line in text.splitlines() if line.startswith("# HELP monolayer_stage_duration_seconds ")]
+    assert line.endswith(": upload, queue, decode, prepare, inference, postprocess, encode.")

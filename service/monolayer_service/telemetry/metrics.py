@@ -3,6 +3,8 @@
 They live in a registry of their own, so that two applications can stand in one process (as in tests).
 """
 
+from typing import get_args
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -13,6 +15,8 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+
+from monolayer_service.telemetry.timings import Stage
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _MEGAPIXELS = (0.01, 0.07, 0.3, 1.1, 4.2, 17, 68, 270, 512)
@@ -35,7 +39,7 @@ class Metrics:
         )
         self.stage_duration = Histogram(
             "monolayer_stage_duration_seconds",
-            "Time in each stage: queue, decode, inference, postprocess, encode.",
+            f"Time in each stage: {', '.join(get_args(Stage))}.",
             ["stage"],
             buckets=_SECONDS,
             registry=self.registry,
