@@ -21,6 +21,10 @@ Call = Literal["segment", "confluency", "submission"]
 ECHO_PREFIX = "echo."
 MAX_ECHO_CHARACTERS = 4096
 
+MAX_IMAGE_ID_CHARACTERS = 255
+IMAGE_ID_PATTERN = r"^[^\x00-\x1f\x7f]+$"
+"""No control characters: the name goes into tables, headers and file names."""
+
 
 class Acts:
     """What an option acts on: the methods that read it (none named: both) and the calls that know it."""
@@ -95,8 +99,8 @@ class Options(BaseModel):
     image_id: Annotated[str | None, Acts(calls=SINGLE)] = Field(
         None,
         min_length=1,
-        max_length=255,
-        pattern=r"^[^\x00-\x1f\x7f]+$",
+        max_length=MAX_IMAGE_ID_CHARACTERS,
+        pattern=IMAGE_ID_PATTERN,
         description="Name of the image in the answer; else the file name's stem, else the start of its SHA-256.",
     )
     format: Annotated[Literal["json", "csv", "tiff", "png"] | None, Acts(calls=SEGMENT)] = Field(

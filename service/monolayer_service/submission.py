@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from monolayer_core.errors import ImageError, ImageTooLargeError, MonolayerError
+from monolayer_core.errors import ImageError, ImageTooLargeError, MonolayerError, OptionError
 from monolayer_core.image_io import ImageLimits
 from monolayer_core.rle import encode_kaggle
 from monolayer_service.analysis import Analyst, check_header, decode
@@ -18,6 +18,10 @@ class ImageIdError(MonolayerError):
     """An image has no name to go by, or shares it with another one."""
 
     code = "image_id_not_unique"
+
+
+FAILURES_OF_ONE_IMAGE = (ImageError, OptionError, ImageIdError)
+"""What is wrong with one image and not with the call; an option may suit one file and not the next (``z=3``)."""
 
 
 @dataclass
@@ -71,7 +75,7 @@ def check_headers(files: Sequence[UploadedFile], options: Options, limits: Image
         try:
             refuse_ambiguous_name(image_id, names)
             pixels = check_header(file, options, limits)
-        except (ImageError, ImageIdError) as error:
+        except FAILURES_OF_ONE_IMAGE as error:
             images.reject(image_id, error)
             continue
         images.files[image_id] = file
@@ -103,12 +107,12 @@ def analyse_submission(
         try:
             with work.timings.measure("decode"):
                 source = decode(file, image_id, options, limits)
-        except ImageError as error:
+            if images.failures and options.on_error == "fail":
+                continue
+            analysis = analyst.analyse(source, options, model, work)
+        except FAILURES_OF_ONE_IMAGE as error:
             images.reject(image_id, error)
             continue
-        if images.failures and options.on_error == "fail":
-            continue
-        analysis = analyst.analyse(source, options, model, work)
         methods[analysis.segmentation.method] += 1
         if analysis.model is not None:
             models[f"{analysis.model.name}/{analysis.model.version}"] += 1
@@ -125,4 +129,6 @@ def analyse_submission(
 def refuse_ambiguous_name(image_id: str, names: Counter[str | None]) -> None:
     """Refuse an image that could not be told from others in the table; raises `ImageIdError`."""
     if not image_id or names[image_id] > 1:
-        raise ImageIdError("every image needs a file name of its own: its stem is the ImageId")
+        raise ImageIdError(
+            "every image needs a file name of its own, of at most 255 characters: its stem is the ImageId"
+        )

@@ -5,6 +5,7 @@ Bodies are counted while they arrive and kept in memory, never on disk. Nothing 
 
 import asyncio
 import binascii
+import re
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
@@ -18,6 +19,7 @@ from monolayer_core.errors import EmptyImageError, ImageTooLargeError
 from monolayer_service.admission import Ticket
 from monolayer_service.errors import BadBodyError, MediaTypeError, UnknownOptionError, UploadTimeoutError
 from monolayer_service.multipart import read_parts
+from monolayer_service.options import IMAGE_ID_PATTERN, MAX_IMAGE_ID_CHARACTERS
 
 T = TypeVar("T")
 
@@ -46,10 +48,13 @@ class UploadedFile:
 
     @property
     def stem(self) -> str | None:
-        """The file's name without folders, in either system's spelling, and without the last suffix."""
-        if not self.name:
-            return None
-        return PurePosixPath(PureWindowsPath(self.name).name).stem or None
+        """The file's name without folders, in either system's spelling, and without the last suffix.
+
+        None where that is no name the option ``image_id`` would take.
+        """
+        stem = PurePosixPath(PureWindowsPath(self.name or "").name).stem
+        is_usable = len(stem) <= MAX_IMAGE_ID_CHARACTERS and re.fullmatch(IMAGE_ID_PATTERN, stem) is not None
+        return stem if is_usable else None
 
 
 async def read_image(request: Request, ticket: Ticket, limits: BodyLimits) -> UploadedFile:

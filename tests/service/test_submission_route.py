@@ -4,8 +4,11 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
+from monolayer_core.errors import OptionError, UnusableImageError
 from monolayer_core.rle import decode_kaggle
 from monolayer_core.submission import read_submission
+from monolayer_service.analysis import Analyst
+from monolayer_service.routes.submission import MAX_SKIPPED_BYTES, name_skipped
 
 
 def submit(client, *files, **query):
@@ -101,3 +104,58 @@ def test_an_image_that_is_too_large_is_a_failure_among_others(make_client, blobs
 @pytest.mark.parametrize("option", [{"rle": "coco"}, {"format": "json"}, {"image_id": "a"}, {"measurements": "true"}])
 def test_options_that_have_no_place_in_the_table_are_refused(client, blobs_png, option):
     assert submit(client, ("a.png", blobs_png), **option).status_code == 422
+
+
+def npy(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def test_an_option_that_does_not_suit_one_file_is_that_file_s_failure(client, blobs, blobs_png):
+    files = (("flat.png", blobs_png), ("stack.npy", npy(np.stack([blobs, blobs]))))
+    answer = submit(client, *files, axes="ZYX", z=1)
+    failures = answer.json()["error"]["failures"]
+    assert [(failure["image_id"], failure["code"]) for failure in failures] == [("flat", "invalid_option")]
+    answer = submit(client, *files, axes="ZYX", z=1, on_error="skip")
+    assert answer.headers["x-skipped"] == "flat"
+    assert list(read_submission(io.StringIO(answer.text))) == ["stack"]
+
+
+@pytest.mark.parametrize("error", [UnusableImageError("not usable"), OptionError("does not suit")])
+def test_an_image_that_turns_out_unusable_while_it_is_analysed_is_a_failure_among_others(
+    make_client, blobs_png, monkeypatch, error
+):
+    analyse = Analyst.analyse
+
+    def fail_for_b(self, source, *rest):
+        if source.image_id == "b":
+            raise error
+        return analyse(self, source, *rest)
+
+    monkeypatch.setattr(Analyst, "analyse", fail_for_b)
+    client, files = make_client(), [(f"{name}.png", blobs_png) for name in "abc"]
+    failures = submit(client, *files).json()["error"]["failures"]
+    assert failures == [{"image_id": "b", "code": error.code, "message": str(error)}]
+    answer = submit(client, *files, on_error="skip")
+    assert answer.headers["x-skipped"] == "b"
+    assert list(read_submission(io.StringIO(answer.text))) == ["a", "c"]
+
+
+def test_a_name_that_image_id_would_not_take_is_none(client, blobs_png):
+    failures = submit(client, ("a" * 256 + ".png", blobs_png)).json()["error"]["failures"]
+    assert [(failure["image_id"], failure["code"]) for failure in failures] == [("", "image_id_not_unique")]
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 255, "\U0001f9eb" * 255])
+@pytest.mark.parametrize("count", [1, 2, 1000, 2000])
+def test_skipped_images_are_named_as_far_as_a_header_has_room(name, count):
+    listed, _, rest = name_skipped([name] * count).partition("; ")
+    names = listed.split(", ")
+    assert names == [quote(name)] * len(names)
+    assert len(listed) <= MAX_SKIPPED_BYTES
+    if len(names) == count:
+        assert rest == ""
+    else:
+        assert rest == f"{count - len(names)} more"
+        assert len(listed) + 2 * len(", ") + len(quote(name)) > MAX_SKIPPED_BYTES

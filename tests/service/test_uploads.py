@@ -82,6 +82,11 @@ async def test_too_many_files_are_refused():
         (".png", ".png"),
         ("", None),
         (None, None),
+        ("a" * 255 + ".png", "a" * 255),
+        ("a" * 256 + ".png", None),
+        ("a\tb.png", None),
+        ("a\n.png", None),
+        ("a\x7f.png", None),
     ],
 )
 def test_the_stem_is_the_name_without_folders_and_suffix(name, stem):

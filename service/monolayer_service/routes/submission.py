@@ -1,5 +1,8 @@
 """``POST /v1/submission``: several images in, one Kaggle table out."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +16,9 @@ from monolayer_service.submission import SubmissionTable
 from monolayer_service.uploads import IMAGES_FIELD, MULTIPART
 
 router = APIRouter()
+
+MAX_SKIPPED_BYTES = 4096
+"""Most bytes of names in ``X-Skipped``; clients and proxies refuse answers whose headers are longer than 8 KB or so."""
 
 _BODY: dict[str, Any] = {
     "type": "object",
@@ -42,6 +48,23 @@ async def submission(images: CheckedImages, query: RequestQuery, _: SetTurn, des
     return Response(body, media_type=MEDIA_TYPES[query.form], headers=_announcements(table))
 
 
+def name_skipped(image_ids: Sequence[str]) -> str:
+    """Name images, percent-encoded, as far as a header has room for them; the rest is counted.
+
+    Examples
+    --------
+    >>> name_skipped(["well 1", "a;b"])
+    'well 1, a%3Bb'
+    >>> name_skipped(["a" * 255] * 20)[-14:]
+    'aaaaaa; 5 more'
+    """
+    names = [quote(image_id, safe=" ") for image_id in image_ids]
+    ends = list(accumulate(len(name) + len(", ") for name in names))
+    fitting = bisect_right(ends, MAX_SKIPPED_BYTES)
+    listed, more = ", ".join(names[:fitting]), len(names) - fitting
+    return f"{listed}; {more} more" if more else listed
+
+
 def _announcements(table: SubmissionTable) -> dict[str, str]:
     """Name in headers what the table has no place for: who answered, images left out, K-means where it stepped in."""
     headers = {}
@@ -50,7 +73,7 @@ def _announcements(table: SubmissionTable) -> dict[str, str]:
     if table.models:
         headers["X-Model"] = header_text(", ".join(sorted(table.models)))
     if table.skipped:
-        headers["X-Skipped"] = ", ".join(quote(image_id, safe=" ") for image_id in table.skipped)
+        headers["X-Skipped"] = name_skipped(table.skipped)
     if table.fallbacks:
         reasons = (f"{reason} ({count} of {len(table.rows)} images)" for reason, count in table.fallbacks.items())
         headers["X-Fallback"] = header_text("; ".join(reasons))
