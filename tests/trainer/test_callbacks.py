@@ -8,8 +8,9 @@ import pytest
 
 from monolayer_trainer.callbacks import KeepBest, Pace
 from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.displays import PredictionPictures
 from monolayer_trainer.run_folder import RunFolder
-from monolayer_trainer.schedule import Budget
+from monolayer_trainer.schedule import FLOOR, Budget
 from monolayer_trainer.tables import read_rows, write_rows
 
 
@@ -60,9 +61,10 @@ def test_after_too_many_scores_without_a_better_one_the_training_ends(tmp_path):
 
 def test_the_learning_rate_is_set_before_each_step_and_the_clock_ends_the_training():
     seconds = iter([0.0, 0.0, 30.0, 30.0, 61.0])
-    budget = Budget(total_steps=10, minutes=1, now=lambda: next(seconds))
-    pace = Pace(TrainConfig(learning_rate=1.0, warmup=0.0), budget, first_step=5)
+    budget = Budget(epochs=2, minutes=1, now=lambda: next(seconds))
+    pace = Pace(TrainConfig(learning_rate=1.0, warmup=0.0), budget, steps_per_epoch=5, first_step=5)
     pace.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.0), stop_training=False))
+    pace.on_epoch_begin(1)
     rates, stopped = [], []
     for batch in range(2):
         pace.on_train_batch_begin(batch)
@@ -72,6 +74,48 @@ def test_the_learning_rate_is_set_before_each_step_and_the_clock_ends_the_traini
     assert rates == pytest.approx([1.0, 0.505])
     assert stopped == [False, True]
     assert pace.step == 7
+
+
+def learning_rates(*, first_epoch: int, last_epoch: int, steps_per_epoch: int) -> list[float]:
+    pace = Pace(
+        TrainConfig(learning_rate=1.0, warmup=0.0),
+        Budget(epochs=10, minutes=None),
+        steps_per_epoch=steps_per_epoch,
+        first_step=1234,
+    )
+    pace.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.0), stop_training=False))
+    rates = []
+    for epoch in range(first_epoch, last_epoch):
+        pace.on_epoch_begin(epoch)
+        for batch in range(steps_per_epoch):
+            pace.on_train_batch_begin(batch)
+            pace.on_train_batch_end(batch)
+            rates.append(pace.model.optimizer.learning_rate)
+    return rates
+
+
+def test_the_learning_rate_falls_to_its_floor_without_a_jump_when_the_batch_is_halved_midway():
+    before = learning_rates(first_epoch=0, last_epoch=5, steps_per_epoch=10)
+    after = learning_rates(first_epoch=5, last_epoch=10, steps_per_epoch=20)
+    rates = np.array(before + after)
+    assert rates[0] == 1.0
+    assert rates[-1] == pytest.approx(FLOOR, abs=1e-3)
+    steps = np.diff(rates)
+    assert np.all(steps < 0)
+    assert abs(steps[len(before) - 1]) < 1.1 * abs(steps[len(before) - 2])
+
+
+def test_the_picture_before_the_first_epoch_is_shown_in_the_second_place_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(PredictionPictures, "draw", lambda self: np.zeros((4, 4, 3), np.uint8))
+    shown = []
+    kept = network()
+    pictures = PredictionPictures(tmp_path, kept, [], None, also=lambda epoch, picture: shown.append(epoch))
+    pictures.set_model(network())
+    pictures.on_train_begin()
+    pictures.on_epoch_end(0)
+    assert shown == [0, 1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch_0000.png", "epoch_0001.png"]
+    np.testing.assert_array_equal(kept.get_weights()[0], pictures.model.get_weights()[0])
 
 
 def test_a_table_gains_columns_as_they_appear(tmp_path):

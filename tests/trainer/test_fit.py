@@ -20,7 +20,7 @@ import monolayer_trainer.training as training_module
 from monolayer_core.model_card import Output, read_card
 from monolayer_trainer.config import TrainConfig, read_config
 from monolayer_trainer.dataset import Dataset
-from monolayer_trainer.errors import DatasetError
+from monolayer_trainer.errors import DatasetError, SamplerError
 from monolayer_trainer.fit import fit, resume
 from monolayer_trainer.holdout import hold_out
 from monolayer_trainer.provenance import refuse_other_data, write_provenance
@@ -198,6 +198,14 @@ def test_what_cannot_be_trained_leaves_no_run_behind(data, tmp_path):
     with pytest.raises(DatasetError, match="no training images"):
         fit(tmp_path / "data", tmp_path / "run", TOY)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_broken_training_image_is_reported_as_what_it_is(data, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    for sample in hold_out(Dataset.load(data), TOY)[0]:
+        (tmp_path / "data" / sample.image).write_bytes(b"no image")
+    with pytest.raises(SamplerError, match=r"(?s)the sampler process failed:.*DatasetError: images/"):
+        fit(tmp_path / "data", tmp_path / "run", TOY)
 
 
 def test_images_given_up_for_want_of_memory_are_not_listed_as_trained_on(data, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import logging
 
+import cv2
 import pytest
 
 from monolayer_trainer.config import TrainConfig
@@ -26,9 +27,15 @@ def jax_error() -> Exception:
     return XlaRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 17179869184 bytes.")
 
 
+def opencv_error() -> Exception:
+    return cv2.error(
+        "OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 40000000000 bytes"
+    )
+
+
 @pytest.mark.parametrize(
     "error",
-    [tensorflow_error(), jax_error(), OutOfMemoryError("CUDA out of memory"), MemoryError()],
+    [tensorflow_error(), jax_error(), opencv_error(), OutOfMemoryError("CUDA out of memory"), MemoryError()],
     ids=lambda error: type(error).__name__,
 )
 def test_every_backend_is_understood(error):

@@ -9,6 +9,7 @@ from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.networks.build import build_network
 from monolayer_trainer.networks.inference import build_inference_network
 from monolayer_trainer.networks.mobilenet_unet import build_mobilenet_unet
+from monolayer_trainer.networks.precision import dtype_policy
 from monolayer_trainer.networks.unet import build_unet
 
 TOY = TrainConfig(base_width=4, depth=2, crop_side=64)
@@ -110,6 +111,26 @@ def test_without_imagenet_weights_the_network_starts_from_random_ones_and_says_s
     monkeypatch.setattr(keras.applications, "MobileNetV2", unreachable)
     assert build_mobilenet_unet(outputs=3, imagenet=True).count_params() == 6_504_227
     assert "no ImageNet weights (URL fetch failure): the encoder starts from random weights" in caplog.text
+
+
+def test_the_kept_network_does_not_fetch_imagenet_weights_again(monkeypatch):
+    asked = []
+    build = keras.applications.MobileNetV2
+
+    def watched(*, weights, **options):
+        asked.append(weights)
+        return build(weights=weights, **options)
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", watched)
+    build_inference_network(TrainConfig(architecture="mobilenet-unet", crop_side=128, imagenet=True), 1)
+    assert asked == [None]
+
+
+def test_the_former_precision_is_back_though_building_failed():
+    former = keras.mixed_precision.dtype_policy().name
+    with pytest.raises(ValueError, match="no network"), dtype_policy("mixed_bfloat16"):
+        raise ValueError("no network")
+    assert keras.mixed_precision.dtype_policy().name == former == "float32"
 
 
 @pytest.mark.parametrize(

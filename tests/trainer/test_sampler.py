@@ -1,25 +1,30 @@
 """Crops are a function of seed and step, fit their labels, and cross processes unchanged; so do errors."""
 
+import multiprocessing
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from monolayer_core import pipeline
+from monolayer_trainer import sampler_process
 from monolayer_trainer.augmentation import AugmentationConfig
 from monolayer_trainer.dataset import Dataset
 from monolayer_trainer.errors import DatasetError, SamplerError
 from monolayer_trainer.image_cache import ImageCache, centres_of
 from monolayer_trainer.prepare import prepare
 from monolayer_trainer.sampler import Batch, CropSampler, SamplerConfig, image_weights
-from monolayer_trainer.sampler_process import start_worker_process
+from monolayer_trainer.sampler_process import SamplerProcess, start_worker_process
 
 PLAIN = AugmentationConfig.none()
 SMALL = SamplerConfig(crop_side=32, batch_size=4, channels="grey", seed=7)
@@ -185,6 +190,23 @@ def test_an_error_in_the_worker_reaches_the_parent_with_its_message(disc_dataset
         pytest.raises(SamplerError, match=r"(?s)failed:.*DatasetError: images/"),
     ):
         next(batches)
+
+
+def test_want_of_memory_in_the_worker_is_want_of_memory_in_the_parent(discs: Path, monkeypatch):
+    def greedy(*_: object) -> None:
+        raise MemoryError("Unable to allocate 40 GiB")
+
+    monkeypatch.setattr(sampler_process, "CropSampler", greedy)
+    ready: queue.Queue = queue.Queue()
+    sampler_process._fill(ready, threading.Event(), sampler_process._Share(discs, "train", SMALL, 0, 1, 1))
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    sender.send(ready.get_nowait())
+    worker = SimpleNamespace(join=lambda seconds: None, is_alive=lambda: False, close=lambda: None)
+    batches = SamplerProcess([(worker, receiver)], 0)
+    with pytest.raises(MemoryError, match="Unable to allocate 40 GiB") as raised:
+        next(batches)
+    assert batches.error is raised.value
+    sender.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")

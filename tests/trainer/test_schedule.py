@@ -25,16 +25,16 @@ def test_beyond_the_end_it_stays_at_its_floor():
     assert learning_rate(1.5, peak=1.0, warmup=0.1) == pytest.approx(FLOOR)
 
 
-def test_without_minutes_steps_are_counted():
-    budget = Budget(total_steps=200, minutes=None)
-    assert [budget.fraction(step) for step in (0, 50, 200, 300)] == [0.0, 0.25, 1.0, 1.0]
+def test_without_minutes_epochs_are_counted():
+    budget = Budget(epochs=20, minutes=None)
+    assert [budget.fraction(epochs) for epochs in (0, 0.5, 5, 20, 30)] == [0.0, 0.025, 0.25, 1.0, 1.0]
 
 
 def test_with_minutes_the_clock_is_read_and_time_before_a_resumption_counts():
     clock = iter([1000.0, 1030.0, 1090.0, 1300.0])
-    budget = Budget(total_steps=200, minutes=5, elapsed_seconds=60.0, now=lambda: next(clock))
+    budget = Budget(epochs=20, minutes=5, elapsed_seconds=60.0, now=lambda: next(clock))
     # 60 seconds were spent before; then 30, 90 and 300 of the 300 seconds.
-    assert [budget.fraction(step) for step in (0, 1, 2)] == pytest.approx([0.3, 0.5, 1.0])
+    assert [budget.fraction(epochs) for epochs in (0, 1, 2)] == pytest.approx([0.3, 0.5, 1.0])
 
 
 def test_the_examples_are_right():

@@ -19,27 +19,45 @@ log = logging.getLogger(__name__)
 
 
 class Pace(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
-    """Sets the learning rate before each step and ends the training when its budget is spent."""
+    """Sets the learning rate before each step and ends the training when its budget is spent.
 
-    def __init__(self, config: TrainConfig, budget: Budget, *, first_step: int) -> None:
+    Parameters
+    ----------
+    config
+        Says the highest learning rate and the warm-up.
+    budget
+        Of the run.
+    steps_per_epoch
+        Batches per epoch from now on.
+    first_step
+        Steps done before, in epochs of whatever length.
+    """
+
+    def __init__(self, config: TrainConfig, budget: Budget, *, steps_per_epoch: int, first_step: int) -> None:
         super().__init__()
         self.config = config
         self.budget = budget
+        self.steps_per_epoch = steps_per_epoch
         self.step = first_step
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Note how many epochs are done."""
+        self.epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Set the learning rate for the step to come."""
         if keras.backend.backend() == "jax":
             # JAX keeps the optimizer's state outside the model during an epoch.
             self.model.jax_state_sync()
-        fraction = self.budget.fraction(self.step)
+        fraction = self.budget.fraction(self.epoch + batch / self.steps_per_epoch)
         rate = learning_rate(fraction, peak=self.config.learning_rate, warmup=self.config.warmup)
         self.model.optimizer.learning_rate = rate
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
-        """Count the step and stop when the budget is spent."""
+        """Count the step and stop when the wall-clock budget is spent."""
         self.step += 1
-        if self.budget.minutes is not None and self.budget.fraction(self.step) >= 1:
+        done = self.epoch + (batch + 1) / self.steps_per_epoch
+        if self.budget.minutes is not None and self.budget.fraction(done) >= 1:
             self.model.stop_training = True
 
 

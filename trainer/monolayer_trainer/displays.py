@@ -62,14 +62,17 @@ class PredictionPictures(keras.callbacks.Callback):  # type: ignore[misc] # Kera
         first = self.folder / "epoch_0000.png"
         if not first.exists():
             self.kept.set_weights(self.model.get_weights())
-            write_png(first, self.draw())
+            self.show(0, self.draw())
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Show what it knows now."""
-        picture = self.draw()
-        write_png(self.folder / f"epoch_{epoch + 1:04d}.png", picture)
+        self.show(epoch + 1, self.draw())
+
+    def show(self, epoch: int, picture: ImageUInt8) -> None:
+        """Put a picture into the folder, and into the second place where there is one."""
+        write_png(self.folder / f"epoch_{epoch:04d}.png", picture)
         if self.also is not None:
-            self.also(epoch + 1, picture)
+            self.also(epoch, picture)
 
     def draw(self) -> ImageUInt8:
         """Draw all examples below each other, uint8 RGB ``(y, x, 3)``."""

@@ -133,7 +133,12 @@ def _train(dataset: Dataset, folder: RunFolder, config: TrainConfig) -> None:
         card = draft_card(config, dataset, training)
         scored = read_examples(dataset, draw(tuning, config.score_images, config.seed), card)
         steps_per_epoch = config.steps_per_epoch or max(1, round(len(training) / config.batch_size))
-        train(config, folder, batches, card=card, examples=scored, steps_per_epoch=steps_per_epoch)
+        try:
+            train(config, folder, batches, card=card, examples=scored, steps_per_epoch=steps_per_epoch)
+        except Exception:
+            if batches.error is not None:
+                raise batches.error from None
+            raise
 
 
 def sampler_config(config: TrainConfig, classes: tuple[str, ...], *, only: tuple[str, ...]) -> SamplerConfig:

@@ -22,18 +22,18 @@ SMALLEST_LIMIT = 8
 EXHAUSTED_CLASSES = ("ResourceExhaustedError", "OutOfMemoryError")
 """What TensorFlow and PyTorch raise; known by name, so that neither has to be imported."""
 
+EXHAUSTED_MESSAGES = ("RESOURCE_EXHAUSTED", "Insufficient memory")
+"""What JAX and OpenCV write: each raises one class for everything that goes wrong."""
+
 log = logging.getLogger(__name__)
 
 
 def is_exhausted(error: BaseException) -> bool:
-    """Whether an exception says that memory did not suffice, on whichever Keras backend.
-
-    JAX raises one class for everything that goes wrong in XLA; its message begins with the status.
-    """
+    """Whether an exception says that memory did not suffice, on whichever Keras backend."""
     if isinstance(error, MemoryError):
         return True
     names = {cls.__name__ for cls in type(error).__mro__}
-    return not names.isdisjoint(EXHAUSTED_CLASSES) or "RESOURCE_EXHAUSTED" in str(error)
+    return not names.isdisjoint(EXHAUSTED_CLASSES) or any(text in str(error) for text in EXHAUSTED_MESSAGES)
 
 
 def shrink(config: TrainConfig, images: int) -> tuple[TrainConfig, str] | None:

@@ -27,6 +27,7 @@ import cv2
 
 from monolayer_trainer.dataset import Subset
 from monolayer_trainer.errors import SamplerError
+from monolayer_trainer.memory import is_exhausted
 from monolayer_trainer.sampler import Batch, CropSampler, SamplerConfig
 
 END_SECONDS = 5.0
@@ -45,6 +46,19 @@ class _Share:
     prefetch: int
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """Why a worker ends: the traceback, and whether memory did not suffice."""
+
+    message: str
+    of_memory: bool
+
+    def error(self) -> SamplerError | MemoryError:
+        if self.of_memory:
+            return MemoryError(f"the memory of the sampler process does not suffice:\n{self.message}")
+        return SamplerError(f"the sampler process failed:\n{self.message}")
+
+
 class SamplerProcess(Iterator[Batch]):
     """Batches from worker processes, in the order of their steps, without end. Use it in a ``with`` statement."""
 
@@ -54,6 +68,8 @@ class SamplerProcess(Iterator[Batch]):
         self._taken = 0
         self.step = start_step
         """Number of the next batch."""
+        self.error: SamplerError | MemoryError | None = None
+        """What went wrong; tf.data hands on its text alone, inside an error of its own."""
 
     def __next__(self) -> Batch:
         """Give the next batch.
@@ -62,21 +78,30 @@ class SamplerProcess(Iterator[Batch]):
         ------
         SamplerError
             The worker failed, with its message, or was killed.
+        MemoryError
+            The worker's memory did not suffice.
         """
+        try:
+            return self._next()
+        except (SamplerError, MemoryError) as error:
+            self.error = error
+            raise
+
+    def _next(self) -> Batch:
         with self._lock:
             if not self._workers:
                 raise StopIteration
             process, connection = self._workers[self._taken % len(self._workers)]
             try:
-                received: Batch | str = connection.recv()
+                received: Batch | _Failure = connection.recv()
             except (EOFError, OSError):
                 process.join(END_SECONDS)
                 code = process.exitcode
                 self.close()
                 raise SamplerError(f"the sampler process ended unexpectedly with exit code {code}") from None
-            if isinstance(received, str):
+            if isinstance(received, _Failure):
                 self.close()
-                raise SamplerError(f"the sampler process failed:\n{received}")
+                raise received.error()
             self._taken += 1
             self.step += 1
             return received
@@ -159,7 +184,7 @@ def _work(sender: Connection, share: _Share) -> None:
     """Run in the worker: one thread makes batches, this one sends them, so that neither waits for the other."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl+C and closes the pipe
     cv2.setNumThreads(1)
-    ready: queue.Queue[Batch | str] = queue.Queue(share.prefetch)
+    ready: queue.Queue[Batch | _Failure] = queue.Queue(share.prefetch)
     stop = threading.Event()
     maker = threading.Thread(target=_fill, args=(ready, stop, share))
     maker.start()
@@ -167,7 +192,7 @@ def _work(sender: Connection, share: _Share) -> None:
         while True:
             item = ready.get()
             sender.send(item)
-            if isinstance(item, str):
+            if isinstance(item, _Failure):
                 return
     except ConnectionError:
         return  # the parent has closed its end: nobody wants more
@@ -178,12 +203,12 @@ def _work(sender: Connection, share: _Share) -> None:
                 ready.get(timeout=0.05)
 
 
-def _fill(ready: "queue.Queue[Batch | str]", stop: threading.Event, share: _Share) -> None:
+def _fill(ready: "queue.Queue[Batch | _Failure]", stop: threading.Event, share: _Share) -> None:
     try:
         sampler = CropSampler(share.folder, share.subset, share.config)
         step = share.first
         while not stop.is_set():
             ready.put(sampler.batch(step))
             step += share.stride
-    except Exception:  # noqa: BLE001 - whatever went wrong is told to the parent
-        ready.put(traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is told to the parent
+        ready.put(_Failure(traceback.format_exc(), of_memory=is_exhausted(error)))

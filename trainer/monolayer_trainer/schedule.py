@@ -33,14 +33,16 @@ def learning_rate(fraction: float, *, peak: float, warmup: float) -> float:
 
 
 class Budget:
-    """How much of a run is done: counted in steps, or in minutes where a wall-clock budget is given.
+    """How much of a run is done: counted in epochs, or in minutes where a wall-clock budget is given.
+
+    Not in steps: an epoch has more of them once the batch has been halved for want of memory.
 
     Parameters
     ----------
-    total_steps
-        Steps of the whole run.
+    epochs
+        Epochs of the whole run.
     minutes
-        Wall-clock budget of the whole run; steps are not counted then.
+        Wall-clock budget of the whole run; epochs are not counted then.
     elapsed_seconds
         Spent before a resumption.
     now
@@ -50,12 +52,12 @@ class Budget:
     def __init__(
         self,
         *,
-        total_steps: int,
+        epochs: int,
         minutes: float | None,
         elapsed_seconds: float = 0.0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.total_steps = total_steps
+        self.epochs = epochs
         self.minutes = minutes
         self._now = now
         self._start = now() - elapsed_seconds
@@ -65,7 +67,7 @@ class Budget:
         """Wall-clock time spent, resumptions included."""
         return self._now() - self._start
 
-    def fraction(self, step: int) -> float:
-        """Fraction done after `step` steps, at most 1."""
-        done = step / self.total_steps if self.minutes is None else self.elapsed_seconds / (60 * self.minutes)
+    def fraction(self, epochs_done: float) -> float:
+        """Fraction done after so many epochs, at most 1."""
+        done = epochs_done / self.epochs if self.minutes is None else self.elapsed_seconds / (60 * self.minutes)
         return min(1.0, done)

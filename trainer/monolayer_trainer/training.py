@@ -16,6 +16,7 @@ from monolayer_trainer.displays import Curves, PredictionPictures, tensorboard
 from monolayer_trainer.losses import ForegroundDice, SegmentationLoss
 from monolayer_trainer.networks.build import build_network
 from monolayer_trainer.networks.inference import build_inference_network
+from monolayer_trainer.networks.precision import dtype_policy
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.sampler import Batch
 from monolayer_trainer.schedule import Budget
@@ -57,9 +58,7 @@ def train(
         Batches per epoch.
     """
     progress = folder.read_progress()
-    budget = Budget(
-        total_steps=config.epochs * steps_per_epoch, minutes=config.minutes, elapsed_seconds=progress.elapsed_seconds
-    )
+    budget = Budget(epochs=config.epochs, minutes=config.minutes, elapsed_seconds=progress.elapsed_seconds)
     model = compiled_network(config, len(card.classes))
     kept = build_inference_network(config, len(card.classes))
     if folder.last_weights.exists():
@@ -72,7 +71,16 @@ def train(
         epochs=CLOCK_DECIDES if config.minutes is not None else config.epochs,
         initial_epoch=progress.epochs,
         steps_per_epoch=steps_per_epoch,
-        callbacks=all_callbacks(config, folder, budget, kept, card=card, examples=examples, first_step=progress.steps),
+        callbacks=all_callbacks(
+            config,
+            folder,
+            budget,
+            kept,
+            card=card,
+            examples=examples,
+            steps_per_epoch=steps_per_epoch,
+            first_step=progress.steps,
+        ),
         shuffle=False,  # the sampler draws at random
         verbose=1 if sys.stdout.isatty() else 0,
     )
@@ -86,10 +94,11 @@ def all_callbacks(
     *,
     card: ModelCard,
     examples: Sequence[Example],
+    steps_per_epoch: int,
     first_step: int,
 ) -> list[keras.callbacks.Callback]:
     """List what happens around the steps, in the order in which it must happen."""
-    pace = Pace(config, budget, first_step=first_step)
+    pace = Pace(config, budget, steps_per_epoch=steps_per_epoch, first_step=first_step)
     history = History(folder, config, budget)
     board = tensorboard(folder.tensorboard)
     pictures = PredictionPictures(
@@ -111,9 +120,8 @@ def compiled_network(config: TrainConfig, classes: int) -> keras.Model:
     """Build the network under the policy of the training, with loss, optimizer and its state."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(config.seed)
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if config.mixed_precision else "float32")
-    model = build_network(config, classes)
-    keras.mixed_precision.set_dtype_policy("float32")
+    with dtype_policy("mixed_bfloat16" if config.mixed_precision else "float32"):
+        model = build_network(config, classes)
     optimizer = keras.optimizers.AdamW(
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,

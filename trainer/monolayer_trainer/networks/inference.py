@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.networks.build import build_network
+from monolayer_trainer.networks.precision import dtype_policy
 
 
 def build_inference_network(config: TrainConfig, classes: int) -> keras.Model:
@@ -27,8 +28,9 @@ def build_inference_network(config: TrainConfig, classes: int) -> keras.Model:
         ``(n, y, x, channels)`` float32 holding 0 to 255 in; probabilities ``(n, y, x, outputs)`` out: the classes, then
         the boundary, then the distance, as far as the configuration has them.
     """
-    with float32_policy():
-        network = build_network(config, classes)
+    with dtype_policy("float32"):
+        # Its weights are those of the trained network, so ImageNet's need not be fetched a second time.
+        network = build_network(config.model_copy(update={"imagenet": False}), classes)
         scores, distance = network.output, None
         if config.distance:
             scores, distance = ops.split(network.output, [config.category_count(classes)], axis=-1)
@@ -39,14 +41,3 @@ def build_inference_network(config: TrainConfig, classes: int) -> keras.Model:
                 [answer, layers.Activation("sigmoid", name="distance")(distance)]
             )
         return keras.Model(network.input, answer, name=f"{network.name}_inference")
-
-
-class float32_policy:  # noqa: N801 - reads as a statement
-    """Build layers under float32 and put the former policy back."""
-
-    def __enter__(self) -> None:
-        self._former = keras.mixed_precision.dtype_policy()
-        keras.mixed_precision.set_dtype_policy("float32")
-
-    def __exit__(self, *_: object) -> None:
-        keras.mixed_precision.set_dtype_policy(self._former)
