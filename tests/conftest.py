@@ -40,7 +40,7 @@ def real_data(name: str) -> Path:
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """Take back what a program under test did to the root logger: its handlers write to streams that end with the test."""
+    """Take back what a program under test did to the root logger: its handlers write to streams that end with it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

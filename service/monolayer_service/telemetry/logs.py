@@ -1,7 +1,6 @@
 """Structured logs: one JSON object a line, with the request's id wherever a request is served."""
 
 import logging
-import logging.config
 
 import structlog
 from asgi_correlation_id import correlation_id
@@ -39,23 +38,17 @@ def configure_logging(settings: Settings) -> None:
         final += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
     else:
         final.append(structlog.dev.ConsoleRenderer())
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {
-                "structured": {
-                    "()": structlog.stdlib.ProcessorFormatter,
-                    "processors": final,
-                    "foreign_pre_chain": [structlog.stdlib.ExtraAdder(), drop_colours, *shared],
-                }
-            },
-            "handlers": {"standard_error": {"class": "logging.StreamHandler", "formatter": "structured"}},
-            "root": {"handlers": ["standard_error"], "level": settings.log_level.upper()},
-            # One access line a request is written by the service itself, with its id and its timings.
-            "loggers": {"uvicorn.access": {"level": "WARNING"}},
-        }
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=final, foreign_pre_chain=[structlog.stdlib.ExtraAdder(), drop_colours, *shared]
+        )
     )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    # One access line a request is written by the service itself, with its id and its timings.
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
