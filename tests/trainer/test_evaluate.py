@@ -1,6 +1,7 @@
 """Evaluation of a network made by hand: bright is foreground."""
 
 import csv
+import doctest
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 from keras import layers
 
+import monolayer_trainer.predict_folder as predict_folder_module
 from monolayer_core.model_card import Thresholds, read_card, write_card
 from monolayer_trainer.card import draft_card
 from monolayer_trainer.config import TrainConfig, write_config
 from monolayer_trainer.dataset import Dataset
+from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.evaluate import evaluate, load_network
 from monolayer_trainer.predict_folder import predict_folder
 from monolayer_trainer.provenance import dataset_of, write_provenance
@@ -106,6 +109,12 @@ def test_the_report_is_a_page_with_a_row_for_each_method_and_its_figures(metrics
     assert all(cv2.imread(str(run / name)) is not None for name in linked)
 
 
+def test_the_examples_show_every_method_beside_the_truth(metrics, run):
+    assert "Input | truth | network | kmeans | otsu" in (run / "evaluation.md").read_text()
+    # Five images of 64 pixels with gaps of 4 between.
+    assert cv2.imread(str(run / "figures" / "best.png")).shape[1] == 5 * 64 + 4 * 4
+
+
 def test_phase_contrast_is_measured_where_it_is_given(metrics, run, data, tmp_path):
     again = evaluate(run, data, phase_contrast_source=data.parent / "source", limit=1)
     assert again["kmeans"]["phase_contrast"]["images"] == 10
@@ -156,3 +165,53 @@ def test_images_without_masks_are_predicted_and_broken_ones_listed(run, tmp_path
     assert overlay.shape == (40, 50, 3)
     assert np.ptp(overlay[20, 20]) == 0, "the inside of an object keeps its grey"
     assert np.ptp(overlay[12, 20]) > 0, "its outline is coloured"
+
+
+@pytest.mark.parametrize(
+    ("names", "overlays"),
+    [
+        (["1f/images/1f.png", "2e/images/2e.png"], ["1f_overlay.png", "2e_overlay.png"]),
+        (["a.png", "a.tif"], ["a.png_overlay.png", "a.tif_overlay.png"]),
+        (["day1/a.png", "day2/A.png"], ["day1/a.png_overlay.png", "day2/A.png_overlay.png"]),
+    ],
+    ids=["folders of their own", "two formats", "two days"],
+)
+def test_images_in_folders_are_all_predicted_each_into_a_file_of_its_own(run, tmp_path, names, overlays):
+    source, destination = tmp_path / "images", tmp_path / "out"
+    for name in names:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(source / name), np.full((16, 16), 10, np.uint8))
+    (source / "readme.txt").write_text("no image")
+    card, predict = load_network(RunFolder(run))
+    assert predict_folder(source, destination, card, predict) == []
+    assert [row["image"] for row in read_rows(destination / "predictions.csv")] == names
+    written = {path.relative_to(destination).as_posix() for path in destination.rglob("*.png")}
+    assert written == set(overlays)
+    predict_folder(source, destination, card, predict, limit=1)
+    assert [row["image"] for row in read_rows(destination / "predictions.csv")] == names[:1]
+
+
+def test_mirror_images_are_predicted_where_they_are_wanted(run, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((16, 16), 10, np.uint8))
+    card, predict = load_network(RunFolder(run))
+    seen = []
+
+    def counting(tiles):
+        seen.append(len(tiles))
+        return predict(tiles)
+
+    predict_folder(tmp_path, tmp_path / "once", card, counting)
+    once, seen = sum(seen), []
+    predict_folder(tmp_path, tmp_path / "out", card, counting, tta=True, limit=1)
+    assert sum(seen) == 4 * once
+
+
+def test_a_folder_without_images_is_an_error(run, tmp_path):
+    (tmp_path / "readme.txt").write_text("no image")
+    with pytest.raises(DatasetError, match="holds no images"):
+        predict_folder(tmp_path, tmp_path / "out", *load_network(RunFolder(run)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_examples_of_names_are_right():
+    assert doctest.testmod(predict_folder_module).failed == 0

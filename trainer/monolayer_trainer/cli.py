@@ -278,13 +278,14 @@ def evaluate(
         Path | None, typer.Option(help="Prepared data set; that of the training by default.", exists=True)
     ] = None,
     test: Annotated[
-        Path | None, typer.Option(help="Folder of images without masks, to predict only.", exists=True, file_okay=False)
+        Path | None,
+        typer.Option(help="Folder or zip file of images without masks, to predict only.", exists=True),
     ] = None,
     phase_contrast: Annotated[
         Path | None, typer.Option(help="Phase contrast images with labels, to measure K-means on.", exists=True)
     ] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Average the answers for four mirror images.")] = False,
-    limit: Annotated[int | None, typer.Option(help="Score this many images only.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Score or predict this many images only.")] = None,
 ) -> None:
     """Score a network beside K-means and Otsu on the validation images, or predict images without masks."""
     from monolayer_trainer.evaluate import evaluate as evaluate_run
@@ -296,7 +297,7 @@ def evaluate(
     folder = RunFolder(run)
     with explained():
         if test is not None:
-            failed = predict_folder(test, folder.predictions, *load_network(folder))
+            failed = predict_folder(test, folder.predictions, *load_network(folder), tta=tta, limit=limit)
             typer.echo(f"{folder.predictions}")
             if failed:
                 typer.echo(f"failed: {', '.join(failed)}", err=True)

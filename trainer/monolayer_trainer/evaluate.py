@@ -6,7 +6,6 @@ The network runs through `monolayer_core.pipeline`, the very path that serves it
 import csv
 import json
 import logging
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from monolayer_core.model_card import ModelCard, read_card, write_card
 from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.kmeans_figures import phase_contrast, robustness
 from monolayer_trainer.methods import NETWORK, Evaluated, all_methods, score_sample
+from monolayer_trainer.progress import watched
 from monolayer_trainer.report import write_report
 from monolayer_trainer.report_figures import draw_figures
 from monolayer_trainer.run_folder import RunError, RunFolder
@@ -112,14 +112,6 @@ def refuse_trained(folder: RunFolder, samples: tuple[Sample, ...]) -> None:
     known = [sample.id for sample in samples if sample.id in seen]
     if known:
         raise RunError(f"{len(known)} validation images were used in training, among them {known[0]}: another split?")
-
-
-def watched(samples: tuple[Sample, ...]) -> Iterable[Sample]:
-    """Go through the samples with a progress bar on standard error."""
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(samples, description="images", console=Console(stderr=True))
 
 
 def summarise_method(evaluated: list[Evaluated], name: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import csv
 import logging
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 from monolayer_core.arrays import ImageUInt8, Predict
 from monolayer_core.errors import ImageError
@@ -10,8 +11,11 @@ from monolayer_core.image_io import decode_image
 from monolayer_core.model_card import ModelCard
 from monolayer_core.normalization import normalize
 from monolayer_core.overlay import draw_overlay
-from monolayer_core.pipeline import Segmentation, segment
+from monolayer_core.pipeline import Segmentation, SegmentOptions, segment
+from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.pictures import write_png
+from monolayer_trainer.progress import watched
+from monolayer_trainer.readers.files import is_image, open_files
 
 TABLE_NAME = "predictions.csv"
 COLUMNS = ("image", "count", "confluency_percent", "mean_score", "error")
@@ -19,43 +23,83 @@ COLUMNS = ("image", "count", "confluency_percent", "mean_score", "error")
 log = logging.getLogger(__name__)
 
 
-def predict_folder(source: Path, destination: Path, card: ModelCard, predict: Predict) -> list[str]:
-    """Segment every file of a folder and write an overlay for each and one table.
+def predict_folder(
+    source: Path,
+    destination: Path,
+    card: ModelCard,
+    predict: Predict,
+    *,
+    tta: bool = False,
+    limit: int | None = None,
+) -> list[str]:
+    """Segment every image below a folder and write an overlay for each and one table.
 
     Parameters
     ----------
     source
-        Folder of images; folders inside it are not entered.
+        Folder or zip archive of images, in folders of their own or not; other files are left alone.
     destination
-        Takes ``NAME_overlay.png`` for each image and ``predictions.csv``.
+        Takes the overlays, see `overlay_names`, and ``predictions.csv``.
     card, predict
         The network.
+    tta
+        Average the network's answers for four mirror images.
+    limit
+        Take this many images only, the first.
 
     Returns
     -------
     list of str
         Names of the files that could not be used; the table says why.
+
+    Raises
+    ------
+    DatasetError
+        The source holds no image.
     """
+    files = open_files(source)
+    names = [name for name in files.names if is_image(name)][:limit]
+    if not names:
+        raise DatasetError(f"{source} holds no images")
+    options = SegmentOptions(tta=tta)
+    overlays = overlay_names(names)
     destination.mkdir(parents=True, exist_ok=True)
     failed = []
     with (destination / TABLE_NAME).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for path in sorted(path for path in source.iterdir() if path.is_file()):
+        for name in watched(names):
             try:
-                found, picture = predict_file(path, card, predict)
-            except ImageError as error:
-                log.warning("%s: %s", path.name, error)
-                writer.writerow([path.name, "", "", "", str(error)])
-                failed.append(path.name)
+                found, picture = predict_image(files.read(name), card, predict, options)
+            except (ImageError, DatasetError) as error:
+                log.warning("%s: %s", name, error)
+                writer.writerow([name, "", "", "", str(error)])
+                failed.append(name)
                 continue
-            write_png(destination / f"{path.stem}_overlay.png", picture)
+            write_png(destination / overlays[name], picture)
             mean = "" if found.scores is None or not found.scores.size else f"{found.scores.mean():.3f}"
-            writer.writerow([path.name, len(found.class_ids), f"{found.confluency_percent:.3f}", mean, ""])
+            writer.writerow([name, len(found.class_ids), f"{found.confluency_percent:.3f}", mean, ""])
     return failed
 
 
-def predict_file(path: Path, card: ModelCard, predict: Predict) -> tuple[Segmentation, ImageUInt8]:
+def overlay_names(names: Sequence[str]) -> dict[str, str]:
+    """Name the overlay of each image: short where that tells all of them apart, else by the whole path.
+
+    Examples
+    --------
+    >>> overlay_names(["1f/images/1f.png", "2e/images/2e.png"])
+    {'1f/images/1f.png': '1f_overlay.png', '2e/images/2e.png': '2e_overlay.png'}
+    >>> overlay_names(["day1/a.png", "day2/a.png"])
+    {'day1/a.png': 'day1/a.png_overlay.png', 'day2/a.png': 'day2/a.png_overlay.png'}
+    """
+    stems = [PurePosixPath(name).stem for name in names]
+    are_distinct = len({stem.casefold() for stem in stems}) == len(stems)
+    return {name: f"{stem if are_distinct else name}_overlay.png" for name, stem in zip(names, stems, strict=True)}
+
+
+def predict_image(
+    data: bytes, card: ModelCard, predict: Predict, options: SegmentOptions
+) -> tuple[Segmentation, ImageUInt8]:
     """Segment one image and draw the outlines of its objects.
 
     Raises
@@ -63,6 +107,6 @@ def predict_file(path: Path, card: ModelCard, predict: Predict) -> tuple[Segment
     ImageError
         The file is no image that can be used.
     """
-    pixels = decode_image(path.read_bytes()).pixels
-    found = segment(pixels, card, predict)
+    pixels = decode_image(data).pixels
+    found = segment(pixels, card, predict, options)
     return found, draw_overlay(normalize(pixels, card.normalization), found.labels)

@@ -66,7 +66,7 @@ def render(card: ModelCard, metrics: dict[str, Any]) -> str:
         "",
         "## Examples",
         "",
-        "Input | truth | network, by the network's Kaggle score.",
+        f"Input | truth | {' | '.join(methods)}, by the network's Kaggle score.",
         "",
         *(f"![{name}](figures/{name}.png)\n" for name in ("best", "median", "worst")),
     ]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from monolayer_core.arrays import ImageUInt8
 from monolayer_core.normalization import normalize
 from monolayer_trainer.dataset import Dataset
 from monolayer_trainer.methods import NETWORK, Evaluated, Method
@@ -25,7 +26,7 @@ def draw_figures(
     middle = max(0, (len(ranked) - EXAMPLES) // 2)
     chosen = {"best": ranked[:EXAMPLES], "median": ranked[middle : middle + EXAMPLES], "worst": ranked[-EXAMPLES:]}
     for name, ones in chosen.items():
-        write_png(folder / f"{name}.png", draw_examples(dataset, ones, methods[NETWORK]))
+        write_png(folder / f"{name}.png", draw_examples(dataset, ones, methods))
 
 
 def draw_scores(methods: dict[str, Any], path: Path) -> None:
@@ -48,11 +49,12 @@ def draw_scores(methods: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=90)
 
 
-def draw_examples(dataset: Dataset, ones: list[Evaluated], network: Method) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Draw input | truth | network for each image, uint8 RGB ``(y, x, 3)``."""
+def draw_examples(dataset: Dataset, ones: list[Evaluated], methods: dict[str, Method]) -> ImageUInt8:
+    """Draw input | truth | each method for each image, with their Kaggle scores, uint8 RGB ``(y, x, 3)``."""
     rows, captions = [], []
     for one in ones:
         pixels, labels, _ = dataset.read(one.sample)
-        rows.append(draw_row(normalize(pixels), labels, network(pixels)))
-        captions.append(f"{one.sample.modality}, {one.sample.id[:12]}: {one.scores[NETWORK].kaggle_score:.3f}")
+        rows.append(draw_row(normalize(pixels), labels, *(method(pixels) for method in methods.values())))
+        scores = ", ".join(f"{name} {one.scores[name].kaggle_score:.3f}" for name in methods)
+        captions.append(f"{one.sample.modality}, {one.sample.id[:12]}: {scores}")
     return draw_sheet(rows, captions)
