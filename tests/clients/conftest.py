@@ -30,6 +30,7 @@ class FakeService:
         self.is_ready = True
         self.under_way = 0
         self.most_under_way = 0
+        self.hold_until_under_way = 0
 
     @property
     def transport(self):
@@ -62,9 +63,16 @@ class FakeService:
         return self.fail(404, "not_found", f"{request.url.path}: Not Found")
 
     async def answer_slowly(self, request):
-        """Let other tasks run before the answer, and count how many requests there are at once."""
+        """Let other tasks run before the answer, and count how many requests there are at once.
+
+        No request is answered before `hold_until_under_way` of them have been there at once, or would never be.
+        """
         self.under_way += request.method == "POST"
         self.most_under_way = max(self.most_under_way, self.under_way)
+        for _ in range(100_000):
+            if self.most_under_way >= self.hold_until_under_way:
+                break
+            await asyncio.sleep(0)
         for _ in range(5):
             await asyncio.sleep(0)
         self.under_way -= request.method == "POST"

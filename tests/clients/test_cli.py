@@ -246,6 +246,7 @@ def test_arguments_that_cannot_be_used_are_explained(service, good_images, tmp_p
 def test_so_many_images_are_under_way_at_a_time(monolayer, service, tmp_path, save_labels, concurrency):
     for i in range(8):
         save_labels(tmp_path / "many" / f"{i}.npy", TWO)
+    service.hold_until_under_way = concurrency
     assert monolayer("segment", tmp_path / "many", "-o", tmp_path / "out", "-c", concurrency).exit_code == 0
     assert service.most_under_way == concurrency
 
