@@ -192,6 +192,8 @@ def _refuse_idle(options: Options, values: Mapping[str, str]) -> None:
             raise OptionError(f"option {name} does not act with method=kmeans")
         if options.method != "kmeans" and name in _ONLY_OF["kmeans"]:
             raise OptionError(f"option {name} acts with method=kmeans only: add method=kmeans")
+    if options.clahe and options.foreground == "texture":
+        raise OptionError("option clahe does not act with foreground=texture, which looks at local contrast itself")
 
 
 def _explain(error: ValidationError) -> str:
