@@ -83,13 +83,13 @@ def test_options_of_networks_are_refused_with_kmeans(name):
         read(method="kmeans", **{name: value})
 
 
-@pytest.mark.parametrize("method", ["auto", "unet"])
 def test_clahe_is_refused_where_texture_would_ignore_it():
     assert read(method="kmeans", foreground="dark", clahe="true").clahe
     with pytest.raises(OptionError, match="clahe does not act with foreground=texture"):
         read(method="kmeans", foreground="texture", clahe="true")
 
 
+@pytest.mark.parametrize("method", ["auto", "unet"])
 @pytest.mark.parametrize("name", ["clusters", "foreground"])
 def test_options_of_kmeans_are_refused_with_networks(name, method):
     value = {"clusters": 3, "foreground": "dark"}[name]
