@@ -34,6 +34,7 @@ class RunningServer:
             text=True,
         )
         self.lines = []
+        self._arrival = threading.Condition()
         self.port = self._wait_for_port()
         self._reader = threading.Thread(target=self._read_on, daemon=True)
         self._reader.start()
@@ -46,7 +47,10 @@ class RunningServer:
         raise AssertionError("".join(self.lines))
 
     def _read_on(self):
-        self.lines.extend(self.process.stderr)
+        for line in self.process.stderr:
+            with self._arrival:
+                self.lines.append(line)
+                self._arrival.notify_all()
 
     def connect(self):
         return contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60))
@@ -76,6 +80,16 @@ class RunningServer:
 
     def events(self):
         return [json.loads(line) for line in self.lines]
+
+    def events_of(self, request_id):
+        """What was logged of a request; the caller may have its answer before the line is written."""
+
+        def found():
+            return [event for event in self.events() if event.get("request_id") == request_id]
+
+        with self._arrival:
+            self._arrival.wait_for(found, timeout=60)
+        return found()
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +158,7 @@ def test_every_log_line_is_json_and_requests_have_ids(server, blobs_png):
     answer, _ = server.post(blobs_png, {"X-Request-ID": "find-me"})
     assert answer.getheader("X-Request-ID") == "find-me"
     assert answer.getheader("Server") is None
-    events = [event for event in server.events() if event.get("request_id") == "find-me"]
-    assert [event["event"] for event in events] == ["request"]
+    assert [event["event"] for event in server.events_of("find-me")] == ["request"]
 
 
 def test_the_server_is_ready_when_it_listens(server):
