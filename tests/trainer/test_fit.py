@@ -289,7 +289,6 @@ def test_the_mobilenet_unet_is_trained_and_described_at_its_one_size(data, tmp_p
 
 @pytest.mark.slow
 def test_jax_trains_the_same_network(data, tmp_path):
-    pytest.importorskip("jax", reason="jax is not installed: TensorFlow alone is tested")
     code = (
         "import sys; from pathlib import Path; from monolayer_trainer.fit import fit; "
         "from monolayer_trainer.config import TrainConfig\n"
