@@ -97,8 +97,8 @@ def model_section(card: ModelCard, metrics: Mapping[str, Any]) -> str:
     introduction = (
         f"`{card.name}` {card.version}: a U-Net trained on {data.images} images with {data.objects:,} nuclei "
         f"({data.name}, {data.licence}). Scores on images of other fields, to which no weight and no threshold was "
-        "fitted, though [one rule was chosen after a look at some of them](docs/models/nuclei.md); brackets hold the 95 % "
-        "bootstrap interval by field."
+        "fitted, though [one rule was chosen after a look at some of them](docs/models/nuclei.md); brackets hold the "
+        "95 % bootstrap interval by field."
     )
     return f"{introduction}\n\n{score_table(metrics)}"
 
