@@ -8,9 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from monolayer_trainer import cli
 from monolayer_trainer.board import board_command
-from monolayer_trainer.cli import app
+from monolayer_trainer.cli import fit_options
+from monolayer_trainer.cli.app import app
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.run_folder import RunError
 
@@ -173,7 +173,7 @@ def test_a_run_without_anything_for_tensorboard_is_explained(tmp_path):
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys; from typer.testing import CliRunner; from monolayer_trainer.cli import app\n"
+        "import sys; from typer.testing import CliRunner; from monolayer_trainer.cli.app import app\n"
         "assert 'evaluate' in CliRunner().invoke(app, ['--help']).output\n"
         "print(*{'keras', 'tensorflow', 'cv2', 'matplotlib', 'fastapi', 'sklearn'} & set(sys.modules))"
     )
@@ -182,4 +182,4 @@ def test_help_loads_nothing_heavy():
 
 
 def test_the_examples_are_right():
-    assert doctest.testmod(cli).failed == 0
+    assert doctest.testmod(fit_options).failed == 0

@@ -3,7 +3,7 @@
 
 def main() -> None:
     """Run ``monolayer-train``."""
-    from monolayer_trainer.cli import app
+    from monolayer_trainer.cli.app import app
 
     app()
 

@@ -1,0 +1,120 @@
+"""The options that say how a network is trained: one field each, and the configuration they amount to."""
+
+import re
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from monolayer_trainer.config import TrainConfig
+
+
+class Architecture(StrEnum):
+    """Networks that can be trained."""
+
+    UNET = "unet"
+    MOBILENET_UNET = "mobilenet-unet"
+
+
+class TargetKind(StrEnum):
+    """What is learned: single objects, or only which pixels are covered."""
+
+    INSTANCES = "instances"
+    SEMANTIC = "semantic"
+
+
+class Channels(StrEnum):
+    """What the network sees."""
+
+    GREY = "grey"
+    RGB = "rgb"
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Options of every command that trains.
+
+    A field called as one of `TrainConfig` sets it; None leaves what the configuration says by itself.
+    """
+
+    name: Annotated[str | None, typer.Option(help="Name of the model in its card; that of RUN by default.")] = None
+    architecture: Annotated[Architecture, typer.Option(help="Which network.")] = Architecture.UNET
+    kind: Annotated[TargetKind, typer.Option(help="Separate objects, or one mask.")] = TargetKind.INSTANCES
+    channels: Annotated[Channels, typer.Option(help="What the network sees.")] = Channels.RGB
+    base_width: Annotated[int, typer.Option(help="Feature channels at full resolution.")] = 16
+    depth: Annotated[int, typer.Option(help="How often the U-Net halves the image.")] = 4
+    dropout: Annotated[float, typer.Option(help="Fraction of features dropped at the coarsest levels.")] = 0.0
+    imagenet: Annotated[bool, typer.Option(help="Start MobileNetV2 from ImageNet weights.")] = True
+    class_weights: Annotated[
+        str | None, typer.Option(help="Weights of the classes: `1,5`, or `auto` by inverse pixel frequency.")
+    ] = None
+    batch_size: Annotated[int, typer.Option(help="Crops per step.")] = 16
+    crop_side: Annotated[int | None, typer.Option(help="Pixels; 256, or 128 for MobileNetV2.")] = None
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs; not counted where --minutes is given.", show_default="100")
+    ] = None
+    steps_per_epoch: Annotated[int | None, typer.Option(help="Steps; as many crops as images by default.")] = None
+    minutes: Annotated[float | None, typer.Option(help="Train this long; the learning rate follows the clock.")] = None
+    limit: Annotated[int | None, typer.Option(help="Train on this many images only.")] = None
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after this many scores without a better one.", show_default="never")
+    ] = None
+    score_every: Annotated[int, typer.Option(help="Epochs between two instance scores.")] = 5
+    mixed_precision: Annotated[bool, typer.Option(help="Convolve in bfloat16.")] = True
+    seed: Annotated[int, typer.Option(help="Of weights, crops and tuning subset.")] = 0
+
+    def config(self, data: Path, run: Path) -> "TrainConfig":
+        """Give the configuration of a run on a data set.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            The options make no sense.
+        typer.BadParameter
+            The class weights are no numbers.
+        DatasetError
+            The class weights shall follow a data set that is missing or damaged.
+        """
+        from monolayer_trainer.config import MOBILENET_SIDE, TrainConfig
+
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        values["distance"] = self.kind == TargetKind.INSTANCES
+        values.setdefault("name", name_of(run))
+        if self.architecture == Architecture.MOBILENET_UNET:
+            values.setdefault("crop_side", MOBILENET_SIDE)
+        if self.class_weights is not None:
+            values["class_weights"] = parse_class_weights(self.class_weights, data)
+        return TrainConfig.model_validate(values)
+
+
+def name_of(run: Path) -> str:
+    """Make a name for the model from that of its folder.
+
+    Examples
+    --------
+    >>> name_of(Path("runs/My nuclei (2)"))
+    'my-nuclei-2'
+    """
+    return re.sub(r"[^a-z0-9_-]+", "-", run.name.lower()).strip("-_")[:64] or "model"
+
+
+def parse_class_weights(text: str, data: Path) -> tuple[float, ...]:
+    """Read weights of the classes: numbers separated by commas, or `auto` for those of the data set.
+
+    Raises
+    ------
+    typer.BadParameter
+        The text is neither.
+    """
+    if text == "auto":
+        from monolayer_trainer.dataset import Dataset
+
+        return Dataset.load(data).class_weights
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"class weights are numbers separated by commas, or auto, not {text!r}") from None
