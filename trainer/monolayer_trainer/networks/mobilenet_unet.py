@@ -8,7 +8,7 @@ import logging
 import keras
 from keras import layers
 
-from monolayer_trainer.networks.unet import Tensor
+from monolayer_trainer.networks.unet import NORM_MOMENTUM, Tensor
 
 SIDE = 128
 """Height and width of the images, in pixels."""
@@ -63,6 +63,10 @@ def build_encoder(*, imagenet: bool) -> keras.Model:
     except Exception as error:  # noqa: BLE001 - Keras turns every failed download into a bare Exception
         log.warning("no ImageNet weights (%s): the encoder starts from random weights", error)
         base = keras.applications.MobileNetV2(input_shape=(SIDE, SIDE, 3), include_top=False, weights=None)
+    for layer in base.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            # MobileNetV2's own 0.999 needs thousands of steps before the running statistics mean anything.
+            layer.momentum = NORM_MOMENTUM
     taps = [base.get_layer(name).output for name in (*SKIP_LAYERS, BOTTOM_LAYER)]
     return keras.Model(base.input, taps, name="encoder")
 
@@ -72,5 +76,5 @@ def enlarge(features: Tensor, width: int, *, name: str) -> Tensor:
     features = layers.Conv2DTranspose(
         width, 3, strides=2, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
     )(features)
-    features = layers.BatchNormalization(name=f"{name}_norm")(features)
+    features = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(features)
     return layers.ReLU(name=f"{name}_relu")(features)
