@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from monolayer_trainer.augmentation import AugmentationConfig, augment_intensity
-from monolayer_trainer.geometry import bend, cut, orient
+from monolayer_trainer.geometry import bend, cut, draw_scale, orient
 from monolayer_trainer.stain import jitter_stain
 
 PLAIN = AugmentationConfig.none()
@@ -177,3 +177,22 @@ def test_scales_in_the_wrong_order_are_refused():
 
 def test_every_field_is_described():
     assert all(field.description for field in AugmentationConfig.model_fields.values())
+
+
+def test_magnifications_are_native_or_spread_over_the_range():
+    config = AugmentationConfig(native=0.25, scale_low=0.3, scale_high=2.0, least_object_px=6.0)
+    rng = np.random.default_rng(0)
+    drawn = np.array([draw_scale(rng, config, 30.0) for _ in range(4000)])
+    assert (drawn == 1).mean() == pytest.approx(0.25, abs=0.02)
+    others = np.log(drawn[drawn != 1])
+    assert np.exp(others.min()) == pytest.approx(0.3, abs=0.01)
+    assert np.exp(others.max()) == pytest.approx(2.0, abs=0.02)
+    assert others.mean() == pytest.approx((np.log(0.3) + np.log(2.0)) / 2, abs=0.03)
+
+
+@pytest.mark.parametrize(("diameter_px", "lowest"), [(0.0, 0.3), (12.0, 0.5), (4.0, 1.0)])
+def test_objects_are_not_shrunk_to_specks(diameter_px: float, lowest: float):
+    config = AugmentationConfig(native=0, scale_low=0.3, scale_high=2.0, least_object_px=6.0)
+    rng = np.random.default_rng(0)
+    drawn = [draw_scale(rng, config, diameter_px) for _ in range(2000)]
+    assert min(drawn) == pytest.approx(lowest, rel=0.01)

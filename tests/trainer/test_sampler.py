@@ -69,7 +69,10 @@ def test_shapes_and_types_follow_the_configuration(discs: Path, channels: str, c
 def test_targets_are_made_at_the_scale_of_the_network(discs: Path):
     """Enlarged four times, a boundary is still two pixels deep on each side and not eight."""
     config = SMALL.model_copy(
-        update={"augmentation": PLAIN.model_copy(update={"scale_low": 4.0, "scale_high": 4.0}), "batch_size": 64}
+        update={
+            "augmentation": PLAIN.model_copy(update={"native": 0.0, "scale_low": 4.0, "scale_high": 4.0}),
+            "batch_size": 64,
+        }
     )
     class_index = CropSampler(discs, "train", config).batch(0).class_index
     widths = [len(run) for row in class_index.reshape(-1, 32) for run in runs_of(row, 2)]
@@ -114,10 +117,18 @@ def test_kinds_are_drawn_by_the_square_root_of_their_frequency(discs: Path):
         for i in range(count)
     )
     drawn: Counter[str] = Counter()
-    for weight, each in zip(image_weights(samples, 0.5), samples, strict=True):
+    for weight, each in zip(image_weights(samples, 0.5, 0.5), samples, strict=True):
         drawn[each.modality] += weight
     assert drawn == pytest.approx({"common": 4 / 6, "rare": 2 / 6})
-    np.testing.assert_allclose(image_weights(samples, 1.0), 1 / 20)
+    np.testing.assert_allclose(image_weights(samples, 1.0, 1.0), 1 / 20)
+
+
+def test_groups_of_a_kind_are_drawn_by_a_power_of_their_size(discs: Path):
+    sample = Dataset.load(discs).samples[0]
+    groups = ["large"] * 9 + ["small"]
+    samples = tuple(sample.model_copy(update={"id": f"{i}", "group": group}) for i, group in enumerate(groups))
+    np.testing.assert_allclose(image_weights(samples, 0.5, 0.5), [3 / 4 / 9] * 9 + [1 / 4])
+    np.testing.assert_allclose(image_weights(samples, 0.5, 0.0), [1 / 2 / 9] * 9 + [1 / 2])
 
 
 def test_only_the_named_images_are_drawn(discs: Path):

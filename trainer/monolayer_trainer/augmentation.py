@@ -26,8 +26,10 @@ class AugmentationConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scale_low: float = Field(0.5, gt=0, description="smallest magnification of the image; drawn log-uniformly")
-    scale_high: float = Field(2.0, gt=0, description="largest magnification of the image")
+    native: Probability = Field(0.35, description="leave the magnification as it is: no interpolated pixels")
+    scale_low: float = Field(0.3, gt=0, description="smallest magnification otherwise; drawn log-uniformly")
+    scale_high: float = Field(2.0, gt=0, description="largest magnification")
+    least_object_px: float = Field(6.0, ge=0, description="objects are not shrunk below this median diameter")
     flip: Probability = Field(0.5, description="mirror left to right")
     turn: Probability = Field(0.75, description="turn by 90, 180 or 270 degrees")
     elastic: Probability = Field(0.15, description="bend smoothly")
@@ -35,8 +37,8 @@ class AugmentationConfig(BaseModel):
     invert: Probability = Field(0.15, description="exchange bright and dark")
     grey: Probability = Field(0.2, description="take the colour away")
     permute_channels: Probability = Field(0.2, description="exchange red, green and blue")
-    stain: Probability = Field(0.25, description="change haematoxylin, eosin and the rest separately")
-    stain_strength: float = Field(0.25, ge=0, lt=1, description="largest relative change of a stain's amount")
+    stain: Probability = Field(0.35, description="change haematoxylin, eosin and the rest separately")
+    stain_strength: float = Field(0.4, ge=0, lt=1, description="largest relative change of a stain's amount")
     channel_gain: Probability = Field(0.2, description="brighten or darken each colour by itself")
     channel_gain_strength: float = Field(0.2, ge=0, lt=1, description="largest relative change of a colour")
     brightness: Probability = Field(0.4, description="add the same value everywhere")
@@ -62,6 +64,7 @@ class AugmentationConfig(BaseModel):
     def none(cls) -> "AugmentationConfig":
         """Change nothing: plain crops at the size of the image."""
         return cls(
+            native=1,
             scale_low=1,
             scale_high=1,
             flip=0,

@@ -44,6 +44,18 @@ def cut(
     return np.ascontiguousarray(patch.reshape(size, size, -1)), np.ascontiguousarray(patch_labels)
 
 
+def draw_scale(rng: np.random.Generator, config: AugmentationConfig, diameter_px: float) -> float:
+    """Draw a magnification: 1 with the probability `native`, else log-uniformly.
+
+    Images are seldom shrunk so far that their objects would be specks: the lower limit rises to where the median
+    diameter becomes `least_object_px`, but not above 1.
+    """
+    if rng.random() < config.native:
+        return 1.0
+    low = max(config.scale_low, min(1.0, config.least_object_px / diameter_px)) if diameter_px else config.scale_low
+    return float(np.exp(rng.uniform(np.log(min(low, config.scale_high)), np.log(config.scale_high))))
+
+
 def orient(
     image: ImageUInt8, labels: LabelImage, rng: np.random.Generator, config: AugmentationConfig
 ) -> tuple[ImageUInt8, LabelImage]:

@@ -25,12 +25,15 @@ class CachedImage:
         Class index of object 1 to N.
     centres
         float64 ``(N, 2)``: mean y and x of each object.
+    diameter_px
+        Median diameter of the circles of the objects' areas; 0 without objects.
     """
 
     image: ImageUInt8
     labels: LabelImage
     object_classes: npt.NDArray[np.intp]
     centres: npt.NDArray[np.float64]
+    diameter_px: float
 
     @property
     def nbytes(self) -> int:
@@ -60,7 +63,13 @@ class ImageCache:
             self._held.move_to_end(sample.id)
             return found
         pixels, labels, object_classes = self._dataset.read(sample)
-        read = CachedImage(prepare(pixels, self._spec), labels, object_classes, centres_of(labels, len(object_classes)))
+        read = CachedImage(
+            prepare(pixels, self._spec),
+            labels,
+            object_classes,
+            centres_of(labels, len(object_classes)),
+            median_diameter_px(labels),
+        )
         self._held[sample.id] = read
         self.nbytes += read.nbytes
         while self.nbytes > self._limit_bytes and len(self._held) > 1:
@@ -77,3 +86,9 @@ def centres_of(labels: LabelImage, count: int) -> npt.NDArray[np.float64]:
     present = area > 0
     centres: npt.NDArray[np.float64] = sums[present] / area[present, None]
     return centres
+
+
+def median_diameter_px(labels: LabelImage) -> float:
+    """Median diameter of the circles of the objects' areas, in pixels; 0 without objects."""
+    area = np.bincount(labels.ravel())[1:]
+    return float(np.median(np.sqrt(4 * area[area > 0] / np.pi))) if area.any() else 0.0

@@ -15,7 +15,7 @@ from monolayer_core.model_card import NormalizationSpec
 from monolayer_trainer.augmentation import AugmentationConfig, augment_intensity
 from monolayer_trainer.dataset import Dataset, Sample, Subset
 from monolayer_trainer.errors import DatasetError
-from monolayer_trainer.geometry import bend, cut, orient
+from monolayer_trainer.geometry import bend, cut, draw_scale, orient
 from monolayer_trainer.image_cache import CachedImage, ImageCache
 from monolayer_trainer.targets import TargetSpec, make_targets
 
@@ -60,6 +60,9 @@ class SamplerConfig(BaseModel):
         0.5,
         description="a modality is drawn with its frequency to this power: 1 all images alike, 0 all modalities alike",
     )
+    group_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="within a modality, a group is drawn with its number of images to this power"
+    )
     only: tuple[str, ...] | None = Field(
         None, description="names of the images to draw from; None for the whole subset"
     )
@@ -97,7 +100,7 @@ class CropSampler:
         if not samples:
             raise DatasetError(f"{dataset_folder}: the {subset} subset is empty")
         self.samples = samples
-        self._cumulative = np.cumsum(image_weights(samples, config.kind_exponent))
+        self._cumulative = np.cumsum(image_weights(samples, config.kind_exponent, config.group_exponent))
         self._cache = ImageCache(dataset, config, config.cache_bytes)
 
     def batch(self, step: int) -> Batch:
@@ -119,7 +122,7 @@ class CropSampler:
         changes = config.augmentation
         index = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
         source = self._cache.read(self.samples[min(index, len(self.samples) - 1)])
-        scale = np.exp(rng.uniform(np.log(changes.scale_low), np.log(changes.scale_high)))
+        scale = draw_scale(rng, changes, source.diameter_px)
         side = max(round(config.crop_side / scale), 1)
         y, x = _place(source, side, rng, config.near_object)
         image, labels = cut(source.image, source.labels, y=y, x=x, side=side, size=config.crop_side)
@@ -130,12 +133,25 @@ class CropSampler:
         return image, *make_targets(labels, source.object_classes, config.target)
 
 
-def image_weights(samples: tuple[Sample, ...], kind_exponent: float) -> npt.NDArray[np.float64]:
-    """Probability of each image: modalities by their frequency to a power, images of a modality alike."""
-    _, kind, counts = np.unique([sample.modality for sample in samples], return_inverse=True, return_counts=True)
-    share = counts**kind_exponent
-    weights: npt.NDArray[np.float64] = (share / share.sum() / counts)[kind]
+def image_weights(samples: tuple[Sample, ...], kind_exponent: float, group_exponent: float) -> npt.NDArray[np.float64]:
+    """Probability of each image: modalities by their frequency to a power, within them groups likewise.
+
+    Fields that were cut into many images, and kinds that are frequent, would otherwise decide alone. Images of a group
+    are alike.
+    """
+    kind, kind_counts = _numbered([sample.modality for sample in samples])
+    group, group_counts = _numbered([f"{sample.modality}/{sample.group}" for sample in samples])
+    kind_share = kind_counts**kind_exponent
+    of_image = group_counts[group] ** (group_exponent - 1)
+    within = of_image / np.bincount(kind, weights=of_image)[kind]
+    weights: npt.NDArray[np.float64] = (kind_share / kind_share.sum())[kind] * within
     return weights
+
+
+def _numbered(names: list[str]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Give each name a number, and count how often each number occurs."""
+    _, number, counts = np.unique(names, return_inverse=True, return_counts=True)
+    return number, counts.astype(np.float64)
 
 
 def _place(source: CachedImage, side: int, rng: np.random.Generator, near_object: float) -> tuple[int, int]:
