@@ -13,6 +13,7 @@ CONFIG_NAME = "config.json"
 MOBILENET_SIDE = 128
 
 Positive = Annotated[float, Field(gt=0)]
+Exponent = Annotated[float, Field(ge=0, le=1)]
 
 
 class TrainConfig(BaseModel):
@@ -30,6 +31,7 @@ class TrainConfig(BaseModel):
     depth: int = Field(4, ge=1, le=6, description="how often the U-Net halves the image")
     dropout: float = Field(0.0, ge=0.0, lt=1.0, description="at the coarsest levels")
     imagenet: bool = Field(True, description="start MobileNetV2 from ImageNet weights where they can be had")
+    start_from: str | None = Field(None, description="run or bundle whose weights the U-Net starts from")
 
     kind: Literal["instances", "semantic"] = Field("instances", description="instances have a boundary class")
     distance: bool = Field(True, description="predict the distance to the object's edge, from which objects are seeded")
@@ -38,6 +40,12 @@ class TrainConfig(BaseModel):
     dice_weight: float = Field(0.5, ge=0.0)
 
     augmentation: AugmentationConfig = Field(default_factory=AugmentationConfig)
+    kind_exponent: Exponent = Field(
+        0.5, description="a modality is drawn with its frequency to this power: 1 all images alike, 0 all kinds alike"
+    )
+    group_exponent: Exponent = Field(
+        0.5, description="within a modality, a group is drawn with its number of images to this power"
+    )
     batch_size: int = Field(16, ge=1)
     crop_side: int = Field(256, ge=16, description="height and width of the crops, in pixels")
     epochs: int = Field(100, ge=1)

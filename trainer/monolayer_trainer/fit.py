@@ -7,6 +7,9 @@ which takes seconds in which the first crops are made. For the same reason this 
 import logging
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from monolayer_trainer.card import draft_card
 from monolayer_trainer.config import TrainConfig, write_config
 from monolayer_trainer.dataset import Dataset
@@ -14,9 +17,13 @@ from monolayer_trainer.holdout import draw, hold_out, write_used_images
 from monolayer_trainer.memory import with_less_memory
 from monolayer_trainer.provenance import refuse_other_data, write_provenance
 from monolayer_trainer.run_folder import RunFolder
-from monolayer_trainer.sampler import SamplerConfig
+from monolayer_trainer.sampler import CropSampler, SamplerConfig
 from monolayer_trainer.sampler_process import start_worker_process
 from monolayer_trainer.scoring import read_examples
+from monolayer_trainer.start_weights import refuse_unlike
+
+TYPICAL_CROPS = 32
+"""Crops on which the features of a network that starts from another one are measured."""
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +106,13 @@ def refuse_unfit(dataset: Dataset, config: TrainConfig) -> None:
     ------
     DatasetError
         There are no training images, or another number of classes than of class weights.
+    RunError
+        The network cannot be started from the weights it shall start from.
     """
     config.category_weights(len(dataset.classes))
     hold_out(dataset, config)
+    if config.start_from is not None:
+        refuse_unlike(Path(config.start_from), config)
 
 
 def _fit(dataset: Dataset, folder: RunFolder, config: TrainConfig) -> RunFolder:
@@ -123,7 +134,8 @@ def _fit(dataset: Dataset, folder: RunFolder, config: TrainConfig) -> RunFolder:
 
 def _train(dataset: Dataset, folder: RunFolder, config: TrainConfig) -> None:
     training, tuning = hold_out(dataset, config)
-    write_used_images(folder.images, training, tuning)
+    before = None if config.start_from is None else RunFolder(Path(config.start_from)).images
+    write_used_images(folder.images, training, tuning, before=before)
     log.info("training on %d images, tuning on %d of other groups", len(training), len(tuning))
     sampler = sampler_config(config, dataset.classes, only=tuple(sample.id for sample in training))
     first_step = folder.read_progress().steps
@@ -133,8 +145,21 @@ def _train(dataset: Dataset, folder: RunFolder, config: TrainConfig) -> None:
         card = draft_card(config, dataset, training)
         scored = read_examples(dataset, draw(tuning, config.score_images, config.seed), card)
         steps_per_epoch = config.steps_per_epoch or max(1, round(len(training) / config.batch_size))
+
+        def typical_crops() -> npt.NDArray[np.uint8]:
+            drawn = CropSampler(dataset.folder, "train", sampler)
+            return np.concatenate([drawn.batch(step).images for step in range(-(-TYPICAL_CROPS // config.batch_size))])
+
         try:
-            train(config, folder, batches, card=card, examples=scored, steps_per_epoch=steps_per_epoch)
+            train(
+                config,
+                folder,
+                batches,
+                card=card,
+                examples=scored,
+                steps_per_epoch=steps_per_epoch,
+                typical_crops=typical_crops,
+            )
         except Exception:
             if batches.error is not None:
                 raise batches.error from None
@@ -150,5 +175,7 @@ def sampler_config(config: TrainConfig, classes: tuple[str, ...], *, only: tuple
         channels=config.channels,
         target=config.targets(classes),
         augmentation=config.augmentation,
+        kind_exponent=config.kind_exponent,
+        group_exponent=config.group_exponent,
         only=only,
     )

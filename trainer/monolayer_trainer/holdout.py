@@ -12,7 +12,7 @@ from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.split import split_by_group
-from monolayer_trainer.tables import write_rows
+from monolayer_trainer.tables import read_rows, write_rows
 
 
 def hold_out(dataset: Dataset, config: TrainConfig) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
@@ -49,7 +49,23 @@ def draw(samples: tuple[Sample, ...], count: int | None, seed: int) -> tuple[Sam
     return tuple(samples[index] for index in sorted(chosen))
 
 
-def write_used_images(path: Path, training: tuple[Sample, ...], tuning: tuple[Sample, ...]) -> None:
-    """Write which images were trained on and which were tuned on, one row each."""
+def write_used_images(
+    path: Path, training: tuple[Sample, ...], tuning: tuple[Sample, ...], *, before: Path | None = None
+) -> None:
+    """Write which images were trained on and which were tuned on, one row each.
+
+    Parameters
+    ----------
+    path
+        Table to write.
+    training, tuning
+        Images of this run.
+    before
+        The same table of the run whose weights this one starts from. What that run has used is listed too, as
+        ``before``: it would be no fair judge of this one either.
+    """
     uses = [*(("training", sample) for sample in training), *(("tuning", sample) for sample in tuning)]
-    write_rows(path, [{"ImageId": s.id, "group": s.group, "modality": s.modality, "use": use} for use, s in uses])
+    rows = [{"ImageId": s.id, "group": s.group, "modality": s.modality, "use": use} for use, s in uses]
+    known = {sample.id for _, sample in uses}
+    earlier = read_rows(before) if before is not None else []
+    write_rows(path, [*rows, *({**row, "use": "before"} for row in earlier if row["ImageId"] not in known)])

@@ -2,9 +2,12 @@
 
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
 from monolayer_core.model_card import ModelCard
 from monolayer_trainer.architecture_picture import draw_architecture
@@ -17,10 +20,12 @@ from monolayer_trainer.losses import ForegroundDice, SegmentationLoss
 from monolayer_trainer.networks.build import build_network
 from monolayer_trainer.networks.inference import build_inference_network
 from monolayer_trainer.networks.precision import dtype_policy
+from monolayer_trainer.networks.start import apply_start_weights
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.sampler import Batch
 from monolayer_trainer.schedule import Budget
 from monolayer_trainer.scoring import Example, InstanceScore, one_of_each_kind
+from monolayer_trainer.start_weights import read_start_weights
 
 CLOCK_DECIDES = 1_000_000
 """Number of epochs where minutes are given: more than any clock allows."""
@@ -39,6 +44,7 @@ def train(
     card: ModelCard,
     examples: Sequence[Example],
     steps_per_epoch: int,
+    typical_crops: Callable[[], npt.NDArray[np.uint8]],
 ) -> None:
     """Fit the network from the folder's last checkpoint on, or from the beginning where there is none.
 
@@ -56,6 +62,8 @@ def train(
         Labelled images that are not trained on, for choosing the best checkpoint and for pictures.
     steps_per_epoch
         Batches per epoch.
+    typical_crops
+        Gives some dozen crops ``(n, y, x, c)``; asked only where the network starts from the weights of another.
     """
     progress = folder.read_progress()
     budget = Budget(epochs=config.epochs, minutes=config.minutes, elapsed_seconds=progress.elapsed_seconds)
@@ -65,6 +73,9 @@ def train(
         model.load_weights(folder.last_weights)
         kept.load_weights(folder.last_average)
         log.info("going on after epoch %d", progress.epochs)
+    elif config.start_from is not None:
+        apply_start_weights(model, read_start_weights(Path(config.start_from)), card.outputs, typical_crops())
+        log.info("starting from the weights of %s", config.start_from)
     describe(model, config, card, folder)
     model.fit(
         keras_batches(batches, config),

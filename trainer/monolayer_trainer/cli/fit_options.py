@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from monolayer_trainer.config import TrainConfig
 
 
+FINE_TUNING_RATE = 5e-4
+"""Weights that know something already are moved with more care."""
+
+
 class Architecture(StrEnum):
     """Networks that can be trained."""
 
@@ -47,6 +51,10 @@ class FitOptions:
     base_width: Annotated[int, typer.Option(help="Feature channels at full resolution.")] = 16
     depth: Annotated[int, typer.Option(help="How often the U-Net halves the image.")] = 4
     dropout: Annotated[float, typer.Option(help="Fraction of features dropped at the coarsest levels.")] = 0.0
+    start_from: Annotated[
+        Path | None,
+        typer.Option("--from", help="Run or bundle whose weights a U-Net starts from: fine-tuning.", exists=True),
+    ] = None
     imagenet: Annotated[bool, typer.Option(help="Start MobileNetV2 from ImageNet weights.")] = True
     class_weights: Annotated[
         str | None, typer.Option(help="Weights of the classes: `1,5`, or `auto` by inverse pixel frequency.")
@@ -59,7 +67,16 @@ class FitOptions:
     steps_per_epoch: Annotated[int | None, typer.Option(help="Steps; as many crops as images by default.")] = None
     minutes: Annotated[float | None, typer.Option(help="Train this long; the learning rate follows the clock.")] = None
     limit: Annotated[int | None, typer.Option(help="Train on this many images only.")] = None
-    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Highest learning rate.", show_default="0.002, or 0.0005 with --from")
+    ] = None
+    average_momentum: Annotated[float, typer.Option(help="Of the running average of the weights.")] = 0.995
+    kind_exponent: Annotated[
+        float, typer.Option(help="Kinds of picture are drawn by their frequency to this power; 0 draws all alike.")
+    ] = 0.5
+    group_exponent: Annotated[
+        float, typer.Option(help="Groups of a kind are drawn by their number of images to this power.")
+    ] = 0.5
     patience: Annotated[
         int | None, typer.Option(help="Stop after this many scores without a better one.", show_default="never")
     ] = None
@@ -84,6 +101,9 @@ class FitOptions:
         values = {name: value for name, value in asdict(self).items() if value is not None}
         values["distance"] = self.kind == TargetKind.INSTANCES
         values.setdefault("name", name_of(run))
+        if self.start_from is not None:
+            values["start_from"] = str(self.start_from)
+            values.setdefault("learning_rate", FINE_TUNING_RATE)
         if self.architecture == Architecture.MOBILENET_UNET:
             values.setdefault("crop_side", MOBILENET_SIDE)
         if self.class_weights is not None:
