@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from monolayer_core.matching import count_maximum_matching
 from monolayer_core.runs import Int64Array, Runs, lay_out
 
 Labels: TypeAlias = npt.NDArray[np.integer] | npt.NDArray[np.bool_]
@@ -86,7 +87,7 @@ class Overlap:
         is_candidate = self.iou >= threshold
         if threshold > 0.5:
             return int(np.count_nonzero(is_candidate))
-        return _maximum_matching(self.truth_index[is_candidate], self.prediction_index[is_candidate])
+        return count_maximum_matching(self.truth_index[is_candidate], self.prediction_index[is_candidate])
 
 
 def measure_overlap(truth: Labels, prediction: Labels) -> Overlap:
@@ -164,35 +165,3 @@ def _count_pairs(truth: Labels, prediction: Labels, pixels: Int64Array | None) -
         shared_px=counts[is_overlap],
         pixels=int(counts.sum()),
     )
-
-
-def _maximum_matching(left: Int64Array, right: Int64Array) -> int:
-    """Size of a maximum matching of a bipartite graph given by its edges.
-
-    Method: augmenting paths (Kuhn 1955), searched breadth first so that no path is too long for the stack.
-    """
-    neighbours: dict[int, list[int]] = {}
-    for a, b in zip(left.tolist(), right.tolist(), strict=True):
-        neighbours.setdefault(a, []).append(b)
-    partner_of_right: dict[int, int] = {}
-    partner_of_left: dict[int, int] = {}
-    for root in neighbours:
-        reached_from: dict[int, int] = {}
-        queue = [root]
-        free = None
-        while queue and free is None:
-            a = queue.pop(0)
-            for b in neighbours[a]:
-                if b in reached_from:
-                    continue
-                reached_from[b] = a
-                if b not in partner_of_right:
-                    free = b
-                    break
-                queue.append(partner_of_right[b])
-        while free is not None:  # walk back to the root, giving every object on the way its new partner
-            a = reached_from[free]
-            previous = partner_of_left.get(a)
-            partner_of_right[free], partner_of_left[a] = a, free
-            free = previous
-    return len(partner_of_right)
