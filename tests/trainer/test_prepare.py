@@ -85,6 +85,20 @@ def test_a_source_of_the_same_name_with_other_images_is_told_apart(discs: Path, 
         prepare(other, discs, kind="labels", classes=("disc",))
 
 
+def test_how_boxes_are_drawn_is_an_argument_of_the_preparation(tmp_path: Path):
+    source, exclusions = tmp_path / "source", tmp_path / "exclusions.csv"
+    source.mkdir()
+    cv2.imwrite(str(source / "a.png"), np.zeros((40, 90, 3), np.uint8))
+    header = "image,xmin,ymin,xmax,ymax,label"
+    (source / "annotations.csv").write_text(f"{header}\na.png,5,5,40,40,cell\na.png,45,5,65,20,cell\n")
+    exclusions.write_text(f"{header},use,reason\na.png,45,5,65,20,cell,drop,dust\n")
+    dataset = prepare(source, tmp_path / "set", boxes="ellipse", exclusions=exclusions)
+    assert dataset.objects == 1
+    assert prepare(source, tmp_path / "set", boxes="ellipse", exclusions=exclusions) == dataset
+    with pytest.raises(DatasetError, match="prepared with another boxes, exclusions"):
+        prepare(source, tmp_path / "set")
+
+
 @pytest.mark.parametrize("fraction", [-0.1, 0.0, 1.0, 1.5, float("nan")])
 def test_a_validation_fraction_out_of_range_is_refused_before_anything_is_written(
     discs: Path, tmp_path: Path, fraction: float
@@ -168,6 +182,7 @@ def test_class_weights_are_the_inverse_frequency_in_pixels(tmp_path: Path, caplo
         dataset = prepare(source, tmp_path / "set")
     assert dataset.classes == ("rbc", "wbc")
     assert dataset.read(dataset.samples[0])[2].tolist() == [1, 0]
+    assert dataset.samples[0].boxes == ((0, 0, 40, 40), (0, 45, 20, 65))
     rbc, wbc = dataset.class_weights
     assert rbc / wbc == pytest.approx(dataset.pixels_per_class[2] / dataset.pixels_per_class[1])
     assert rbc / wbc == pytest.approx(4, rel=0.02)

@@ -2,7 +2,6 @@
 
 import csv
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -10,8 +9,7 @@ import numpy as np
 import pytest
 
 from monolayer_trainer.errors import DatasetError
-from monolayer_trainer.groups import read_groups
-from monolayer_trainer.readers.boxes import BoxesReader, draw_ellipses
+from monolayer_trainer.groups import read_fields, read_groups
 from monolayer_trainer.readers.dsb2018 import Dsb2018Reader
 from monolayer_trainer.readers.layouts import find_layout, open_reader
 from monolayer_trainer.readers.pairs import LabelsReader, MasksReader, connected_regions
@@ -185,65 +183,6 @@ def test_labels_that_are_no_numbers_of_objects_are_refused(source: Path, values:
         LabelsReader(source).read("a")
 
 
-def write_boxes(folder: Path, *rows: str, header: str = "image,xmin,ymin,xmax,ymax,label") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "annotations.csv").write_text("\n".join((header, *rows)) + "\n")
-    return folder
-
-
-@pytest.mark.parametrize("box", ["a.png,0,0,4,4,cell", "a.png,0.0,0.0,0.5,1.0,cell"], ids=["pixels", "ratios"])
-def test_boxes_in_pixels_and_in_ratios_give_the_same_ellipse(source: Path, box: str):
-    save(source / "images" / "a.png", np.zeros((4, 8)))
-    read = BoxesReader(write_boxes(source, box)).read("a")
-    expected = np.zeros((4, 8))
-    expected[:, :4] = [[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 0]]
-    np.testing.assert_array_equal(read.labels, expected)
-
-
-def test_labels_of_boxes_become_classes_in_alphabetical_or_the_given_order(source: Path):
-    save(source / "a.png", np.zeros((4, 12)))
-    write_boxes(source, "a.png,0,0,4,4,wbc", "a.png,6,0,10,4,rbc")
-    assert BoxesReader(source).classes == ("rbc", "wbc")
-    assert BoxesReader(source).read("a").object_classes == (1, 0)
-    assert BoxesReader(source, ("wbc", "rbc")).read("a").object_classes == (0, 1)
-    with pytest.raises(DatasetError, match="label wbc, the classes are rbc"):
-        BoxesReader(source, ("rbc",))
-
-
-def test_where_ellipses_overlap_the_nearest_centre_in_units_of_its_axes_wins():
-    labels = draw_ellipses(np.array([[0.0, 0, 10, 20], [0, 14, 10, 24]]), 10, 24)
-    np.testing.assert_array_equal(labels[5, 12:20], [1, 1, 1, 1, 2, 2, 2, 2])
-
-
-def test_an_ellipse_is_cut_at_the_image_and_one_outside_gives_no_object(source: Path, caplog):
-    save(source / "a.png", np.zeros((4, 4)))
-    write_boxes(source, "a.png,10,10,14,14,x", "a.png,-4,-4,4,4,y", "a.png,-9,-9,-5,-5,z")
-    read = BoxesReader(source).read("a")
-    assert read.object_classes == (1,)
-    np.testing.assert_array_equal(read.labels, [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0]])
-    assert [record.args[1] for record in caplog.records if record.args] == [2, 4], "the lines of the table are named"
-
-
-@pytest.mark.parametrize(
-    ("row", "header", "message"),
-    [
-        (
-            "a.png,4,0,2,2,x",
-            "image,xmin,ymin,xmax,ymax,label",
-            r"annotations\.csv, line 2: the box of a\.png has no ext",
-        ),
-        ("a.png,0,0,two,2,x", "image,xmin,ymin,xmax,ymax,label", r"annotations\.csv, line 2: .* must be numbers"),
-        ("a.png,0,0,nan,2,x", "image,xmin,ymin,xmax,ymax,label", "no extent"),
-        ("a.png,0,0,2,2", "image,xmin,ymin,xmax,ymax", "needs the columns image, xmin"),
-    ],
-    ids=["reversed", "no number", "not a number", "no label column"],
-)
-def test_a_bad_row_is_named(source: Path, row: str, header: str, message: str):
-    save(source / "a.png", np.zeros((4, 4)))
-    with pytest.raises(DatasetError, match=message):
-        BoxesReader(write_boxes(source, row, header=header))
-
-
 LAYOUTS = {
     "dsb2018": ("a1/images/a1.png", "a1/masks/m.png"),
     "dsb2018 in a folder": ("train/a1/images/a1.png", "train/a1/masks/m.png"),
@@ -262,7 +201,10 @@ def test_the_layout_is_told_by_the_names(source: Path, layout: str):
 
 def test_a_table_of_boxes_tells_its_layout(source: Path):
     save(source / "images" / "a.png", np.zeros((4, 4)))
-    assert find_layout(write_boxes(source, "a.png,0,0,2,2,x")) == "boxes"
+    (source / "annotations.csv").write_text("image,xmin,ymin,xmax,ymax,label\na.png,0,0,2,2,x\n")
+    assert find_layout(source) == "boxes"
+    with pytest.raises(DatasetError, match="exclusions name boxes, and the layout labels has none"):
+        open_reader(source, "labels", exclusions=source / "annotations.csv")
 
 
 @pytest.mark.parametrize(
@@ -304,6 +246,20 @@ def test_pairs_of_images_make_groups_across_pairs(tmp_path: Path):
     assert groups == {"a": "a", "b": "a", "c": "a", "d": "a", "x": "x"}
 
 
+def test_modalities_come_from_a_table_of_their_own_with_and_without_groups(tmp_path: Path):
+    pairs, kinds = tmp_path / "pairs.csv", tmp_path / "kinds.csv"
+    pairs.write_text("image_a,image_b\na.png,b.png\n")
+    kinds.write_text("ImageId,modality\nb,purplish\n")
+    assert read_fields(["a", "b"], pairs, kinds) == {"a": ("a", "unknown"), "b": ("a", "purplish")}
+    assert read_fields(["a", "b"], None, kinds) == {"a": ("a", "unknown"), "b": ("b", "purplish")}
+    assert read_fields(["a"], None, None) == {"a": ("a", "unknown")}
+    kinds.write_text("ImageId,modality\nb,purplish\nb,pink\n")
+    with pytest.raises(DatasetError, match="names b twice"):
+        read_fields(["a"], None, kinds)
+    with pytest.raises(DatasetError, match="needs the columns ImageId,modality"):
+        read_fields(["a"], None, pairs)
+
+
 def test_another_table_is_not_taken_for_groups(tmp_path: Path):
     table = tmp_path / "groups.csv"
     table.write_text("name,size\na,1\n")
@@ -336,14 +292,3 @@ def test_real_phase_contrast_labels_are_read_whole(usiigaci: Path):
         assert read.labels.max() == int(expected[image_id]["n_cells"])
         confluency = float(expected[image_id]["confluency_percent"])
         assert 100 * np.mean(read.labels > 0) == pytest.approx(confluency, abs=1e-3)
-
-
-def test_real_blood_boxes_become_objects_but_for_the_three_cells_that_are_boxed_twice(blood_cells: Path):
-    reader = open_reader(blood_cells, "auto")
-    assert (len(reader.ids), reader.left_out, reader.classes) == (80, (), ("rbc", "wbc"))
-    found: Counter[int] = Counter()
-    for image_id in reader.ids:
-        read = reader.read(image_id)
-        assert read.labels.max() == len(read.object_classes or ())
-        found.update(read.object_classes or ())
-    assert found == {0: 1803, 1: 83 - 3}

@@ -37,6 +37,9 @@ class Sample(BaseModel):
     objects: int = Field(ge=0, description="number of objects")
     object_classes: tuple[int, ...] | None = Field(None, description="class index of object 1 to N; None for one class")
     pixel_size_um: float | None = Field(None, gt=0)
+    boxes: tuple[tuple[float, float, float, float], ...] | None = Field(
+        None, description="annotated ymin, xmin, ymax, xmax of object 1 to N in pixels; None where masks were annotated"
+    )
 
 
 class Dataset(BaseModel):

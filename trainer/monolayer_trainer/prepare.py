@@ -21,7 +21,8 @@ from monolayer_core.model_card import sha256_of_file
 from monolayer_trainer.contact_sheet import draw_contact_sheet
 from monolayer_trainer.dataset import CONTACT_SHEET_NAME, DATASET_NAME, SPLIT_NAME, Dataset, Sample, Subset, write_split
 from monolayer_trainer.errors import DatasetError
-from monolayer_trainer.groups import UNKNOWN_MODALITY, read_groups
+from monolayer_trainer.groups import read_fields
+from monolayer_trainer.readers.boxes import BoxesReader, BoxMasks
 from monolayer_trainer.readers.labelled_image import LabelledImage, Reader
 from monolayer_trainer.readers.layouts import Layout, open_reader
 from monolayer_trainer.split import split_by_group
@@ -38,7 +39,10 @@ def prepare(
     destination: Path,
     *,
     kind: Kind = "auto",
+    boxes: BoxMasks = "refined",
+    exclusions: Path | None = None,
     groups: Path | None = None,
+    modalities: Path | None = None,
     validation_fraction: float = 0.2,
     seed: int = 0,
     name: str | None = None,
@@ -60,9 +64,13 @@ def prepare(
         Folder to write; made if it is not there.
     kind
         Layout of the source; ``auto`` looks at its files.
-    groups
-        Table of images that belong together, see `monolayer_trainer.groups`. Without it every image is taken as a field
-        of its own.
+    boxes
+        What is drawn into annotated boxes, see `monolayer_trainer.readers.boxes`; without effect on other layouts.
+    exclusions
+        Table of annotated boxes to drop or to relabel, see `monolayer_trainer.readers.box_table`.
+    groups, modalities
+        Tables of images that belong together and of the kind of each image, see `monolayer_trainer.groups`. Without
+        groups every image is taken as a field of its own.
     validation_fraction, seed
         Of the split, see `monolayer_trainer.split`; a fraction of 0, which leaves nothing to judge by, is refused here.
     name, licence, source_url
@@ -90,10 +98,11 @@ def prepare(
         raise DatasetError(f"limit must be 1 or more, not {limit}")
     if source.resolve() == destination.resolve():
         raise DatasetError(f"{destination} is the source: the prepared data set needs a folder of its own")
-    reader = open_reader(source, kind, classes or ())
+    reader = open_reader(source, kind, classes or (), box_masks=boxes, exclusions=exclusions)
     arguments: dict[str, str | int | float | None] = {
         "source": source.name, "image_count": len(reader.ids), "image_names_sha256": _digest(reader.ids),
-        "kind": kind, "groups": None if groups is None else sha256_of_file(groups),
+        "kind": kind, "boxes": boxes if isinstance(reader, BoxesReader) else None, "exclusions": _digest_of(exclusions),
+        "groups": _digest_of(groups), "modalities": _digest_of(modalities),
         "validation_fraction": validation_fraction, "seed": seed, "name": name, "licence": licence,
         "source_url": source_url, "classes": None if classes is None else ",".join(classes),
         "confluency_of": confluency_of, "pixel_size_um": pixel_size_um, "limit": limit,
@@ -103,7 +112,7 @@ def prepare(
     ids = reader.ids[:limit]
     if not ids:
         raise DatasetError(f"{source} holds no image with labels; left out: {'; '.join(reader.left_out[:5])}")
-    group_of = read_groups(groups, ids) if groups else {image_id: (image_id, UNKNOWN_MODALITY) for image_id in ids}
+    group_of = read_fields(ids, groups, modalities)
     for folder in ("images", "labels"):
         (destination / folder).mkdir(parents=True, exist_ok=True)
 
@@ -156,6 +165,7 @@ def _convert(
             objects=int(read.labels.max(initial=0)),
             object_classes=read.object_classes,
             pixel_size_um=read.pixel_size_um or pixel_size_um,
+            boxes=None if read.boxes is None else tuple((y, x, b, r) for y, x, b, r in read.boxes.round(3).tolist()),
         )
         return sample, _count_pixels(read, class_count)
 
@@ -186,8 +196,8 @@ def _report(dataset: Dataset) -> None:
 
 def _reuse(destination: Path, arguments: dict[str, str | int | float | None]) -> Dataset:
     dataset = Dataset.load(destination)
-    if dataset.prepared_with != arguments:
-        other = sorted(key for key in arguments if dataset.prepared_with.get(key) != arguments[key])
+    other = sorted(key for key in arguments if dataset.prepared_with.get(key) != arguments[key])
+    if other:
         raise DatasetError(
             f"{destination} holds a data set prepared with another {', '.join(other)}: "
             "delete it or choose another folder"
@@ -197,6 +207,10 @@ def _reuse(destination: Path, arguments: dict[str, str | int | float | None]) ->
     if missing:
         raise DatasetError(f"{destination / missing[0]} is missing: delete {destination} and prepare it again")
     return dataset
+
+
+def _digest_of(table: Path | None) -> str | None:
+    return None if table is None else sha256_of_file(table)
 
 
 def _digest(ids: Sequence[str]) -> str:

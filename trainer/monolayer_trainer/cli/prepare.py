@@ -19,6 +19,13 @@ class Layout(StrEnum):
     BOXES = "boxes"
 
 
+class BoxMask(StrEnum):
+    """What is drawn into an annotated box."""
+
+    REFINED = "refined"
+    ELLIPSE = "ellipse"
+
+
 class Confluent(StrEnum):
     """What the objects are."""
 
@@ -31,8 +38,22 @@ def prepare(
     data: Annotated[Path, typer.Argument(help="Folder to write.")],
     *,
     kind: Annotated[Layout, typer.Option(help="Layout of the source.")] = Layout.AUTO,
+    boxes: Annotated[
+        BoxMask, typer.Option(help="What is drawn into boxes: their ellipse, or that refined by colour.")
+    ] = BoxMask.REFINED,
+    exclusions: Annotated[
+        Path | None, typer.Option(help="Table of boxes to drop or to relabel.", exists=True, dir_okay=False)
+    ] = None,
     groups: Annotated[
-        Path | None, typer.Option(help="Table of images that belong together: ImageId,group,modality.", exists=True)
+        Path | None,
+        typer.Option(
+            help="Table of images that belong together: ImageId,group,modality or pairs image_a,image_b.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    modalities: Annotated[
+        Path | None, typer.Option(help="Table of kinds of images: ImageId,modality.", exists=True, dir_okay=False)
     ] = None,
     validation_fraction: Annotated[float, typer.Option(help="Share of the images, whole groups at a time.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
@@ -57,7 +78,10 @@ def prepare(
             source,
             data,
             kind=kind.value,
+            boxes=boxes.value,
+            exclusions=exclusions,
             groups=groups,
+            modalities=modalities,
             validation_fraction=validation_fraction,
             seed=seed,
             name=name,

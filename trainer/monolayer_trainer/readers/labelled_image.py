@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from monolayer_core.arrays import LabelImage, Pixels
+from monolayer_core.boxes import Boxes
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,15 @@ class LabelledImage:
         Class index of object 1, 2, ... N; None where there is one class.
     pixel_size_um
         Micrometres per pixel from the image file, None where it says nothing.
+    boxes
+        Annotated box of each object in pixels, inside the image; None where masks were annotated.
     """
 
     pixels: Pixels
     labels: LabelImage
     object_classes: tuple[int, ...] | None = None
     pixel_size_um: float | None = None
+    boxes: Boxes | None = None
 
 
 class Reader(Protocol):

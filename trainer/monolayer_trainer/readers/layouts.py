@@ -5,7 +5,8 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
 from monolayer_trainer.errors import DatasetError
-from monolayer_trainer.readers.boxes import ANNOTATIONS_NAME, BoxesReader
+from monolayer_trainer.readers.box_table import ANNOTATIONS_NAME
+from monolayer_trainer.readers.boxes import BoxesReader, BoxMasks
 from monolayer_trainer.readers.dsb2018 import Dsb2018Reader
 from monolayer_trainer.readers.files import is_image, open_files
 from monolayer_trainer.readers.labelled_image import Reader
@@ -14,18 +15,30 @@ from monolayer_trainer.readers.pairs import LabelsReader, MasksReader
 Layout: TypeAlias = Literal["dsb2018", "masks", "labels", "boxes"]
 
 
-def open_reader(source: Path, layout: Layout | Literal["auto"], classes: Sequence[str] = ()) -> Reader:
+def open_reader(
+    source: Path,
+    layout: Layout | Literal["auto"],
+    classes: Sequence[str] = (),
+    *,
+    box_masks: BoxMasks = "refined",
+    exclusions: Path | None = None,
+) -> Reader:
     """Open a folder or zip file in the given layout, or in the one its files show.
+
+    `box_masks` and `exclusions` are for boxes, see `monolayer_trainer.readers.boxes.BoxesReader`; the former has no
+    effect on other layouts.
 
     Raises
     ------
     DatasetError
-        The layout cannot be told, the files do not follow it, or it does not say which class an object has though there
-        are several.
+        The layout cannot be told, the files do not follow it, it does not say which class an object has though there
+        are several, or it has no boxes to exclude.
     """
     layout = find_layout(source) if layout == "auto" else layout
     if layout in ("dsb2018", "labels") and len(classes) > 1:
         raise DatasetError(f"the layout {layout} does not say which of the classes {', '.join(classes)} an object has")
+    if exclusions is not None and layout != "boxes":
+        raise DatasetError(f"exclusions name boxes, and the layout {layout} has none")
     match layout:
         case "dsb2018":
             return Dsb2018Reader(source)
@@ -34,7 +47,7 @@ def open_reader(source: Path, layout: Layout | Literal["auto"], classes: Sequenc
         case "labels":
             return LabelsReader(source)
         case "boxes":
-            return BoxesReader(source, classes)
+            return BoxesReader(source, classes, masks=box_masks, exclusions=exclusions)
 
 
 def find_layout(source: Path) -> Layout:
