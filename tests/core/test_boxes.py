@@ -1,5 +1,6 @@
 """Boxes are compared and matched as an obvious, slow reference does it."""
 
+import doctest
 from itertools import permutations
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from monolayer_core import boxes, matching
 from monolayer_core.boxes import as_boxes, box_iou, count_box_matches
 
 GRID = 8
@@ -55,6 +57,11 @@ def test_one_prediction_serves_one_truth_though_it_fits_two():
 def test_an_iou_of_exactly_the_threshold_is_a_match():
     assert count_box_matches(np.array([[0.0, 0, 1, 2]]), np.array([[0.0, 0, 1, 1]])) == 1
     assert count_box_matches(np.array([[0.0, 0, 1, 2]]), np.array([[0.0, 0, 1, 0.99]])) == 0
+
+
+def test_the_examples_are_right():
+    assert doctest.testmod(boxes).failed == 0
+    assert doctest.testmod(matching).failed == 0
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, 1.1, float("nan")])

@@ -1,5 +1,6 @@
 """Counts of classes add up to the scores of all objects together."""
 
+import doctest
 from itertools import permutations
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monolayer_core import class_counts
 from monolayer_core.boxes import box_iou
 from monolayer_core.class_counts import ClassCounts, add_up, count_by_class, count_objects, describe
 
@@ -45,6 +47,10 @@ def test_the_wrong_class_is_a_miss_and_an_invention():
     red, white = count_by_class(BOX, np.array([0]), BOX, np.array([1]), 2)
     assert (red.truth, red.prediction, red.matched) == (1, 0, 0)
     assert (white.truth, white.prediction, white.matched) == (0, 1, 0)
+
+
+def test_the_example_is_right():
+    assert doctest.testmod(class_counts).failed == 0
 
 
 @pytest.mark.parametrize("classes", [np.array([2]), np.array([-1]), np.array([0, 1])], ids=["high", "low", "too many"])

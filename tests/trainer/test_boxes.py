@@ -1,5 +1,6 @@
 """Boxes become masks: ellipses, corrected by a table of exclusions."""
 
+import doctest
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from monolayer_trainer.errors import DatasetError
+from monolayer_trainer.readers import ellipses
 from monolayer_trainer.readers.boxes import BoxesReader
 from monolayer_trainer.readers.ellipses import draw_ellipses
 from monolayer_trainer.readers.layouts import open_reader
@@ -98,6 +100,10 @@ def test_a_cell_cut_by_the_border_is_continued_behind_it(box, expected):
     for row, left, right in expected:
         columns = drawn[row].nonzero()[0]
         assert (columns[0], columns[-1] + 1) == (left, right)
+
+
+def test_the_example_is_right():
+    assert doctest.testmod(ellipses).failed == 0
 
 
 def test_a_cell_in_the_corner_fills_its_box():
