@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from monolayer_core.arrays import Predict
+from monolayer_core.class_counts import ClassCounts, describe
 from monolayer_core.evaluation import ScoredImage, summarise
 from monolayer_core.model_card import ModelCard, read_card, write_card
 from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.detection import is_told_by_class, summarise_classes, write_class_counts
 from monolayer_trainer.kmeans_figures import phase_contrast, robustness
 from monolayer_trainer.methods import NETWORK, Evaluated, all_methods, score_sample
 from monolayer_trainer.progress import watched
@@ -30,6 +32,9 @@ def evaluate(
     run: Path, data: Path, *, phase_contrast_source: Path | None = None, tta: bool = False, limit: int | None = None
 ) -> dict[str, Any]:
     """Score the network of a run and write ``metrics.json``, ``scores.csv``, ``evaluation.md`` and figures beside it.
+
+    Where the data set has several classes, or boxes, ``metrics.json`` also holds ``classes``, the network's scores by
+    class, and ``objects``, those of every method without regard to classes; ``class_counts.csv`` has them by image.
 
     Parameters
     ----------
@@ -73,6 +78,13 @@ def evaluate(
         "methods": {name: summarise_method(evaluated, name) for name in methods},
         "kmeans": robustness(dataset.read(sample)[0] for sample in samples),
     }
+    if is_told_by_class(dataset, samples):
+        metrics |= summarise_detected(dataset, evaluated)
+        write_class_counts(
+            folder.class_counts,
+            dataset.classes,
+            [(one.sample, counts) for one in evaluated if (counts := one.detected[NETWORK].classes) is not None],
+        )
     if phase_contrast_source is not None:
         metrics["kmeans"]["phase_contrast"] = phase_contrast(phase_contrast_source)
     folder.metrics.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
@@ -81,6 +93,7 @@ def evaluate(
     write_report(folder, card, metrics)
     if limit is None and not tta:
         held_out = {"images": len(samples), **overall_means(metrics["methods"][NETWORK])}
+        held_out |= {f"f1_{name}": round(scores["f1"], 4) for name, scores in metrics.get("classes", {}).items()}
         write_card(card.model_copy(update={"metrics": card.metrics | {"validation": held_out}}), run)
     return metrics
 
@@ -119,6 +132,21 @@ def summarise_method(evaluated: list[Evaluated], name: str) -> dict[str, Any]:
     return summarise(
         [ScoredImage(one.sample.id, one.scores[name], one.sample.group, one.sample.modality) for one in evaluated]
     )
+
+
+def summarise_detected(dataset: Dataset, evaluated: list[Evaluated]) -> dict[str, Any]:
+    """Scores of the network by class and of every method without regard to classes, pooled over the images.
+
+    ``classes`` is empty where the network has other classes than the data set.
+    """
+    by_class = [one.detected[NETWORK].classes or () for one in evaluated]
+    return {
+        "classes": summarise_classes(dataset.classes, by_class),
+        "objects": {
+            name: describe(sum((one.detected[name].objects for one in evaluated), ClassCounts()))
+            for name in evaluated[0].detected
+        },
+    }
 
 
 def overall_means(summary: dict[str, Any]) -> dict[str, float]:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from monolayer_core.arrays import LabelImage, Pixels, Predict
+import numpy as np
+
+from monolayer_core.arrays import Pixels, Predict
 from monolayer_core.distance_seeds import seeds_from_distance
 from monolayer_core.instances import fill_holes, remove_small
 from monolayer_core.kmeans import otsu_mask
@@ -13,15 +15,17 @@ from monolayer_core.model_card import ModelCard
 from monolayer_core.pipeline import (
     KMEANS_MAX_HOLE_AREA_PX,
     KMEANS_MIN_AREA_PX,
+    Segmentation,
     SegmentOptions,
     segment,
     segment_kmeans,
 )
 from monolayer_core.splitting import split_by_seeds
 from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.detection import Detected, Found, count_detected
 
-Method: TypeAlias = Callable[[Pixels], LabelImage]
-"""An image as decoded in, int32 labels ``(y, x)`` out."""
+Method: TypeAlias = Callable[[Pixels], Found]
+"""An image as decoded in, its objects out."""
 
 NETWORK, KMEANS, OTSU = "network", "kmeans", "otsu"
 
@@ -38,27 +42,39 @@ def all_methods(card: ModelCard, predict: Predict, *, tta: bool = False) -> dict
     """
     options = SegmentOptions(tta=tta)
     return {
-        NETWORK: lambda pixels: segment(pixels, card, predict, options).labels,
-        KMEANS: lambda pixels: segment_kmeans(pixels).labels,
+        NETWORK: lambda pixels: _found(segment(pixels, card, predict, options)),
+        KMEANS: lambda pixels: _found(segment_kmeans(pixels)),
         OTSU: segment_otsu,
     }
 
 
-def segment_otsu(pixels: Pixels) -> LabelImage:
+def segment_otsu(pixels: Pixels) -> Found:
     """Cut at Otsu's threshold and split at necks, with everything else as K-means has it."""
     mask = fill_holes(otsu_mask(pixels), KMEANS_MAX_HOLE_AREA_PX)
-    return remove_small(split_by_seeds(mask, seeds_from_distance(mask)), KMEANS_MIN_AREA_PX)
+    labels = remove_small(split_by_seeds(mask, seeds_from_distance(mask)), KMEANS_MIN_AREA_PX)
+    return Found(labels, np.zeros(int(labels.max(initial=0)), np.int64), ("object",))
+
+
+def _found(segmentation: Segmentation) -> Found:
+    return Found(segmentation.labels, segmentation.class_ids, segmentation.class_names)
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """An image and its scores by method."""
+    """An image, and by method its scores and the objects counted by their boxes."""
 
     sample: Sample
     scores: dict[str, ImageScores]
+    detected: dict[str, Detected]
 
 
 def score_sample(dataset: Dataset, sample: Sample, methods: dict[str, Method]) -> Evaluated:
     """Score every method on one image."""
-    pixels, labels, _ = dataset.read(sample)
-    return Evaluated(sample, {name: score_image(labels, method(pixels)) for name, method in methods.items()})
+    pixels, labels, classes = dataset.read(sample)
+    truth = Found(labels, classes, dataset.classes)
+    found = {name: method(pixels) for name, method in methods.items()}
+    return Evaluated(
+        sample,
+        scores={name: score_image(labels, one.labels) for name, one in found.items()},
+        detected={name: count_detected(dataset, sample, truth, one) for name, one in found.items()},
+    )

@@ -25,6 +25,11 @@ INTERVALS = """In brackets the 95 % interval of a bootstrap over groups. Errors 
 per image and in percentage points of confluency."""
 
 
+BOX_MATCHES = """Objects are matched one to one where their bounding boxes have an IoU of at least 0.5, and counted over
+all images together; the count error is the mean over images. Annotated boxes count as they are, also where they
+overlap."""
+
+
 def write_report(folder: RunFolder, card: ModelCard, metrics: dict[str, Any]) -> None:
     """Write the page into the run folder."""
     folder.report.write_text(render(card, metrics), encoding="utf-8")
@@ -60,6 +65,7 @@ def render(card: ModelCard, metrics: dict[str, Any]) -> str:
         "",
         "![Kaggle score by modality](figures/scores_by_modality.png)",
         "",
+        *class_lines(metrics),
         "## K-means where no network is",
         "",
         *kmeans_lines(metrics["kmeans"]),
@@ -98,6 +104,26 @@ def modality_table(methods: dict[str, Any]) -> list[str]:
         means = [f"{part[name]['mean']:.3f}" for name in ("average_precision_50", "dice")]
         rows.append([modality, str(part["images"]), *scores, *means])
     return table(header, rows)
+
+
+def class_lines(metrics: dict[str, Any]) -> list[str]:
+    """Tables of what was found by class; no lines where the evaluation did not count them."""
+    if "objects" not in metrics:
+        return []
+    rows = [(f"network: {name}", scores) for name, scores in metrics["classes"].items()]
+    rows += [(f"{name}: all objects", scores) for name, scores in metrics["objects"].items()]
+    header = ["objects", "F1", "precision", "recall", "count error", "there", "found"]
+    numbers = ("f1", "precision", "recall", "count_error_per_image")
+    cells = [
+        [
+            name,
+            *(f"{scores[key]:.3f}" for key in numbers),
+            str(scores["truth_objects"]),
+            str(scores["prediction_objects"]),
+        ]
+        for name, scores in rows
+    ]
+    return ["## By class", "", BOX_MATCHES, "", *table(header, cells), ""]
 
 
 def kmeans_lines(figures: dict[str, Any]) -> list[str]:

@@ -54,7 +54,7 @@ def draw_examples(dataset: Dataset, ones: list[Evaluated], methods: dict[str, Me
     rows, captions = [], []
     for one in ones:
         pixels, labels, _ = dataset.read(one.sample)
-        rows.append(draw_row(normalize(pixels), labels, *(method(pixels) for method in methods.values())))
+        rows.append(draw_row(normalize(pixels), labels, *(method(pixels).labels for method in methods.values())))
         scores = ", ".join(f"{name} {one.scores[name].kaggle_score:.3f}" for name in methods)
         captions.append(f"{one.sample.modality}, {one.sample.id[:12]}: {scores}")
     return draw_sheet(rows, captions)

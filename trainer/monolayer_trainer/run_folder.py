@@ -58,6 +58,7 @@ class RunFolder:
         self.card = path / CARD_NAME
         self.provenance = path / "provenance.json"
         self.scores = path / "scores.csv"
+        self.class_counts = path / "class_counts.csv"
         self.predictions = path / "predictions"
         self.metrics = path / "metrics.json"
         self.report = path / "evaluation.md"
