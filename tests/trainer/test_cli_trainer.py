@@ -59,7 +59,7 @@ def test_every_option_of_fit_reaches_the_configuration(data, tmp_path, fitted):
     options = (
         "--name x --kind semantic --channels grey --base-width 8 --depth 3 --dropout 0.2 --no-imagenet --batch-size 4 "
         "--crop-side 128 --epochs 7 --steps-per-epoch 3 --minutes 1.5 --limit 9 --learning-rate 0.01 --patience 2 "
-        "--score-every 1 --no-mixed-precision --seed 5 --class-weights 2.5"
+        "--score-every 1 --no-mixed-precision --seed 5 --class-weights 2.5 --class-exponent 0.25"
     )
     result = runner.invoke(app, ["fit", str(data), str(tmp_path / "run"), *options.split()])
     assert result.exit_code == 0, result.output
@@ -69,6 +69,7 @@ def test_every_option_of_fit_reaches_the_configuration(data, tmp_path, fitted):
         distance=False,
         channels="grey",
         base_width=8,
+        class_exponent=0.25,
         depth=3,
         dropout=0.2,
         imagenet=False,

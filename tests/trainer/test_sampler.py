@@ -19,12 +19,13 @@ import pytest
 from monolayer_core import pipeline
 from monolayer_trainer import sampler_process
 from monolayer_trainer.augmentation import AugmentationConfig
-from monolayer_trainer.dataset import Dataset
+from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.errors import DatasetError, SamplerError
 from monolayer_trainer.image_cache import ImageCache, centres_of
 from monolayer_trainer.prepare import prepare
-from monolayer_trainer.sampler import Batch, CropSampler, SamplerConfig, image_weights
+from monolayer_trainer.sampler import Batch, CropSampler, SamplerConfig, class_odds, image_weights
 from monolayer_trainer.sampler_process import SamplerProcess, start_worker_process
+from monolayer_trainer.targets import TargetSpec
 
 PLAIN = AugmentationConfig.none()
 SMALL = SamplerConfig(crop_side=32, batch_size=4, channels="grey", seed=7)
@@ -131,6 +132,56 @@ def test_groups_of_a_kind_are_drawn_by_a_power_of_their_size(discs: Path):
     np.testing.assert_allclose(image_weights(samples, 0.5, 0.0), [1 / 2 / 9] * 9 + [1 / 2])
 
 
+def of_classes(sample: Sample, *object_classes: int) -> Sample:
+    return sample.model_copy(update={"object_classes": object_classes, "objects": len(object_classes)})
+
+
+def test_objects_are_drawn_by_the_square_root_of_the_frequency_of_their_class(discs: Path):
+    sample = Dataset.load(discs).samples[0]
+    samples = (of_classes(sample, *[0] * 16), of_classes(sample, 1, 1, 1, 1), of_classes(sample))
+    odds = class_odds(samples, 3, 0.5)
+    # 16 objects and 4 of them: 4 to 2, where without odds it is 16 to 4.
+    assert odds * [16, 4, 0] == pytest.approx([20 * 4 / 6, 20 * 2 / 6, 0])
+    assert class_odds(samples, 3, 0.0) * [16, 4, 0] == pytest.approx([10, 10, 0])
+    assert class_odds(samples, 3, 1.0) is None
+    assert class_odds(samples[:1], 3, 0.0) is None, "one class only"
+    # The images follow their objects, one without objects counts as average.
+    weights = image_weights(samples, 1.0, 1.0, odds)
+    assert weights.sum() == pytest.approx(1)
+    assert weights / weights[2] == pytest.approx([odds[0], odds[1], 1])
+
+
+def test_crops_lie_near_rare_objects_more_often(tmp_path: Path):
+    """One image of 15 cells in its left half and a rare one at its right end."""
+    for name in ("images", "masks"):
+        (tmp_path / "source" / name).mkdir(parents=True)
+    mask = np.zeros((64, 800), np.uint8)
+    for x in range(15):
+        mask[28:36, 10 + 20 * x : 18 + 20 * x] = 1
+    mask[28:36, 770:778] = 2
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / "source" / "images" / f"{name}.png"), mask * 100)
+        cv2.imwrite(str(tmp_path / "source" / "masks" / f"{name}.png"), mask)
+    prepare(tmp_path / "source", tmp_path / "set", classes=("common", "rare"))
+
+    def share_of_rare(class_exponent: float) -> float:
+        config = SMALL.model_copy(
+            update={
+                "near_object": 1.0,
+                "batch_size": 200,
+                "class_exponent": class_exponent,
+                "augmentation": PLAIN,
+                "target": TargetSpec(classes=("common", "rare")),
+            }
+        )
+        sampler = CropSampler(tmp_path / "set", "train", config)
+        assert equal(sampler.batch(1), CropSampler(tmp_path / "set", "train", config).batch(1))
+        return float((sampler.batch(0).class_index == 2).any(axis=(1, 2)).mean())
+
+    assert share_of_rare(1.0) == pytest.approx(1 / 16, abs=0.04)
+    assert share_of_rare(0.0) == pytest.approx(1 / 2, abs=0.1)
+
+
 def test_only_the_named_images_are_drawn(discs: Path):
     train = Dataset.load(discs).subset("train")
     sampler = CropSampler(discs, "train", SMALL.model_copy(update={"only": (train[1].id,)}))
@@ -178,7 +229,9 @@ def test_the_network_is_trained_on_what_the_pipeline_will_show_it(tmp_path: Path
 
 def test_centres_are_means_of_the_pixels():
     labels = np.array([[1, 1, 0], [0, 0, 3]], np.int32)
-    np.testing.assert_array_equal(centres_of(labels, 3), [[0, 0.5], [1, 2]])
+    centres, numbers = centres_of(labels, 3)
+    np.testing.assert_array_equal(centres, [[0, 0.5], [1, 2]])
+    np.testing.assert_array_equal(numbers, [1, 3])
 
 
 @pytest.mark.parametrize("workers", [1, 2])

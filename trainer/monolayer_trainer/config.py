@@ -46,6 +46,9 @@ class TrainConfig(BaseModel):
     group_exponent: Exponent = Field(
         0.5, description="within a modality, a group is drawn with its number of images to this power"
     )
+    class_exponent: float = Field(
+        0.5, ge=0.0, le=1.0, description="crops near objects by their class's frequency to this power, see the sampler"
+    )
     batch_size: int = Field(16, ge=1)
     crop_side: int = Field(256, ge=16, description="height and width of the crops, in pixels")
     epochs: int = Field(100, ge=1)

@@ -177,5 +177,6 @@ def sampler_config(config: TrainConfig, classes: tuple[str, ...], *, only: tuple
         augmentation=config.augmentation,
         kind_exponent=config.kind_exponent,
         group_exponent=config.group_exponent,
+        class_exponent=config.class_exponent,
         only=only,
     )

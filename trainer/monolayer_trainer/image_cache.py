@@ -24,7 +24,9 @@ class CachedImage:
     object_classes
         Class index of object 1 to N.
     centres
-        float64 ``(N, 2)``: mean y and x of each object.
+        float64 ``(M, 2)``: mean y and x of each object that has pixels.
+    centre_classes
+        Class index of each of these objects.
     diameter_px
         Median diameter of the circles of the objects' areas; 0 without objects.
     """
@@ -33,12 +35,14 @@ class CachedImage:
     labels: LabelImage
     object_classes: npt.NDArray[np.intp]
     centres: npt.NDArray[np.float64]
+    centre_classes: npt.NDArray[np.intp]
     diameter_px: float
 
     @property
     def nbytes(self) -> int:
         """Memory it takes."""
-        return self.image.nbytes + self.labels.nbytes + self.object_classes.nbytes + self.centres.nbytes
+        per_object = self.object_classes.nbytes + self.centres.nbytes + self.centre_classes.nbytes
+        return self.image.nbytes + self.labels.nbytes + per_object
 
 
 class ImageCache:
@@ -63,11 +67,13 @@ class ImageCache:
             self._held.move_to_end(sample.id)
             return found
         pixels, labels, object_classes = self._dataset.read(sample)
+        centres, numbers = centres_of(labels, len(object_classes))
         read = CachedImage(
             prepare(pixels, self._spec),
             labels,
             object_classes,
-            centres_of(labels, len(object_classes)),
+            centres,
+            object_classes[numbers - 1],
             median_diameter_px(labels),
         )
         self._held[sample.id] = read
@@ -77,15 +83,14 @@ class ImageCache:
         return read
 
 
-def centres_of(labels: LabelImage, count: int) -> npt.NDArray[np.float64]:
-    """Mean ``(y, x)`` of the objects that have pixels, in the order of their numbers."""
+def centres_of(labels: LabelImage, count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+    """Mean ``(y, x)`` and number of the objects that have pixels, in the order of their numbers."""
     y, x = np.nonzero(labels)
     numbers = labels[y, x]
     area = np.bincount(numbers, minlength=count + 1)
     sums = np.stack([np.bincount(numbers, weights=v, minlength=count + 1) for v in (y, x)], axis=1)
-    present = area > 0
-    centres: npt.NDArray[np.float64] = sums[present] / area[present, None]
-    return centres
+    present = np.flatnonzero(area)
+    return sums[present] / area[present, None], present
 
 
 def median_diameter_px(labels: LabelImage) -> float:

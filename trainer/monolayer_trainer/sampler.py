@@ -63,6 +63,11 @@ class SamplerConfig(BaseModel):
     group_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="within a modality, a group is drawn with its number of images to this power"
     )
+    class_exponent: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5,
+        description="the object near which a crop lies is drawn with its class's frequency to this power: 1 all "
+        "objects alike, 0 all classes alike",
+    )
     only: tuple[str, ...] | None = Field(
         None, description="names of the images to draw from; None for the whole subset"
     )
@@ -100,7 +105,10 @@ class CropSampler:
         if not samples:
             raise DatasetError(f"{dataset_folder}: the {subset} subset is empty")
         self.samples = samples
-        self._cumulative = np.cumsum(image_weights(samples, config.kind_exponent, config.group_exponent))
+        self._class_odds = class_odds(samples, len(dataset.classes), config.class_exponent)
+        self._cumulative = np.cumsum(
+            image_weights(samples, config.kind_exponent, config.group_exponent, self._class_odds)
+        )
         self._cache = ImageCache(dataset, config, config.cache_bytes)
 
     def batch(self, step: int) -> Batch:
@@ -124,7 +132,7 @@ class CropSampler:
         source = self._cache.read(self.samples[min(index, len(self.samples) - 1)])
         scale = draw_scale(rng, changes, source.diameter_px)
         side = max(round(config.crop_side / scale), 1)
-        y, x = _place(source, side, rng, config.near_object)
+        y, x = _place(source, side, rng, config.near_object, self._class_odds)
         image, labels = cut(source.image, source.labels, y=y, x=x, side=side, size=config.crop_side)
         image, labels = orient(image, labels, rng, changes)
         if rng.random() < changes.elastic:
@@ -133,16 +141,44 @@ class CropSampler:
         return image, *make_targets(labels, source.object_classes, config.target)
 
 
-def image_weights(samples: tuple[Sample, ...], kind_exponent: float, group_exponent: float) -> npt.NDArray[np.float64]:
+def class_odds(samples: tuple[Sample, ...], class_count: int, class_exponent: float) -> npt.NDArray[np.float64] | None:
+    """How much more often than the average object one of each class is to be drawn.
+
+    Returns
+    -------
+    float64 (class,) or None
+        The class's frequency to the power of `class_exponent` less 1, scaled to a mean over all objects of 1; 1 for a
+        class of no objects. None where all objects are to be drawn alike.
+    """
+    classes = np.array([index for sample in samples for index in sample.object_classes or ()], np.intp)
+    counts = np.bincount(classes, minlength=class_count)
+    if class_exponent == 1 or np.count_nonzero(counts) < 2:
+        return None
+    there = counts > 0
+    odds = np.ones(class_count)
+    odds[there] = counts[there] ** (class_exponent - 1)
+    odds[there] *= counts.sum() / (counts @ odds)
+    return odds
+
+
+def image_weights(
+    samples: tuple[Sample, ...],
+    kind_exponent: float,
+    group_exponent: float,
+    odds: npt.NDArray[np.float64] | None = None,
+) -> npt.NDArray[np.float64]:
     """Probability of each image: modalities by their frequency to a power, within them groups likewise.
 
     Fields that were cut into many images, and kinds that are frequent, would otherwise decide alone. Images of a group
-    are alike.
+    are drawn alike or, where there are `odds` of classes, in proportion to the mean of those of their objects; an image
+    without objects counts as one of average objects.
     """
     kind, kind_counts = _numbered([sample.modality for sample in samples])
     group, group_counts = _numbered([f"{sample.modality}/{sample.group}" for sample in samples])
     kind_share = kind_counts**kind_exponent
     of_image = group_counts[group] ** (group_exponent - 1)
+    if odds is not None:
+        of_image *= [odds[list(s.object_classes)].mean() if s.object_classes else 1.0 for s in samples]
     within = of_image / np.bincount(kind, weights=of_image)[kind]
     weights: npt.NDArray[np.float64] = (kind_share / kind_share.sum())[kind] * within
     return weights
@@ -154,7 +190,13 @@ def _numbered(names: list[str]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.fl
     return number, counts.astype(np.float64)
 
 
-def _place(source: CachedImage, side: int, rng: np.random.Generator, near_object: float) -> tuple[int, int]:
+def _place(
+    source: CachedImage,
+    side: int,
+    rng: np.random.Generator,
+    near_object: float,
+    odds: npt.NDArray[np.float64] | None,
+) -> tuple[int, int]:
     """Choose the first pixel ``(y, x)`` of a crop of `side` source pixels.
 
     A crop lies inside the image; one that is larger than the image holds all of it.
@@ -162,8 +204,17 @@ def _place(source: CachedImage, side: int, rng: np.random.Generator, near_object
     room = np.array(source.labels.shape) - side
     low, high = np.minimum(room, 0), np.maximum(room, 0)
     if len(source.centres) > 0 and rng.random() < near_object:
-        centre = source.centres[rng.integers(len(source.centres))] + rng.uniform(-REACH, REACH, 2) * side
+        centre = source.centres[_draw_object(source, rng, odds)] + rng.uniform(-REACH, REACH, 2) * side
         y, x = np.clip(np.rint(centre - side / 2), low, high)
     else:
         y, x = rng.integers(low, high, endpoint=True)
     return int(y), int(x)
+
+
+def _draw_object(source: CachedImage, rng: np.random.Generator, odds: npt.NDArray[np.float64] | None) -> int:
+    """Draw one of the objects that have a centre."""
+    if odds is None:
+        return int(rng.integers(len(source.centres)))
+    cumulative = np.cumsum(odds[source.centre_classes])
+    index = int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+    return min(index, len(cumulative) - 1)

@@ -59,6 +59,9 @@ class FitOptions:
     class_weights: Annotated[
         str | None, typer.Option(help="Weights of the classes: `1,5`, or `auto` by inverse pixel frequency.")
     ] = None
+    class_exponent: Annotated[
+        float, typer.Option(help="Crops near objects by their class's frequency to this power: 0 classes alike.")
+    ] = 0.5
     batch_size: Annotated[int, typer.Option(help="Crops per step.")] = 16
     crop_side: Annotated[int | None, typer.Option(help="Pixels; 256, or 128 for MobileNetV2.")] = None
     epochs: Annotated[
