@@ -112,6 +112,9 @@ class ConfluencyResult:
         Why K-means answered in place of the network; None where it did not.
     counts : mapping
         Objects by class.
+    ratios : mapping
+        Objects of one class over those of another, by ``first:second``; None where there is none of the second. Empty
+        where the model has one class.
     echo : mapping
         What the caller sent along.
     request_id : str or None
@@ -128,6 +131,7 @@ class ConfluencyResult:
     confluency: Confluency
     count: int
     counts: Mapping[str, int]
+    ratios: Mapping[str, float | None]
     quality: Quality
     echo: Mapping[str, str]
     request_id: str | None = field(compare=False)
@@ -212,6 +216,7 @@ def _common(answer: dict[str, Any], request_id: str | None) -> dict[str, Any]:
         "confluency": _pick(Confluency, answer["confluency"]),
         "count": int(answer["count"]),
         "counts": dict(answer["counts"]),
+        "ratios": dict(answer.get("ratios") or {}),
         "quality": Quality(flags=tuple(quality.pop("flags")), numbers=quality),
         "echo": dict(answer.get("echo") or {}),
         "request_id": request_id,

@@ -5,6 +5,7 @@ the same bytes.
 """
 
 import io
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -66,7 +67,8 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
     image = source.image
     height, width = image.pixels.shape[:2]
     area_px = round(found.confluency_percent * height * width / 100)
-    counts = np.bincount(found.class_ids, minlength=len(found.class_names)).tolist()
+    number_of = np.bincount(found.class_ids, minlength=len(found.class_names)).tolist()
+    counts = dict(zip(found.class_names, number_of, strict=True))
     quality = assess_quality(image.pixels)
     summary: dict[str, Any] = {
         "image_id": source.image_id,
@@ -88,7 +90,8 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
             "area_um2": _square_um(area_px, image.pixel_size_um),
         },
         "count": len(found.class_ids),
-        "counts": dict(zip(found.class_names, counts, strict=True)),
+        "counts": counts,
+        **({"ratios": _ratios(counts)} if len(counts) > 1 else {}),
         "quality": {name: list(value) if name == "flags" else value for name, value in asdict(quality).items()},
     }
     if found.kmeans is not None:
@@ -101,6 +104,20 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
     if options.echo:
         summary["echo"] = options.echo
     return summary
+
+
+def _ratios(counts: dict[str, int]) -> dict[str, float | None]:
+    """Ratios of the counts of all pairs of classes in their order.
+
+    Examples
+    --------
+    >>> _ratios({"rbc": 43, "wbc": 2, "platelet": 0})
+    {'rbc:wbc': 21.5, 'rbc:platelet': None, 'wbc:platelet': None}
+    """
+    return {
+        f"{first}:{second}": round(counts[first] / counts[second], DECIMALS) if counts[second] else None
+        for first, second in itertools.combinations(counts, 2)
+    }
 
 
 def _instances(analysis: Analysis, options: Options) -> list[dict[str, Any]]:

@@ -135,6 +135,11 @@ class ConfluencyAnswer(Schema):
     confluency: Confluency
     count: int
     counts: dict[str, int] = Field(description="objects by class")
+    ratios: dict[str, float | None] | None = Field(
+        None,
+        description="where the model has several classes: objects of the first over objects of the second, for each "
+        "pair `first:second` of classes in the model's order; null where there is no object of the second",
+    )
     quality: Quality
     kmeans: KMeansInfo | None = None
     echo: dict[str, str] | None = None

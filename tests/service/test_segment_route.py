@@ -9,6 +9,7 @@ import tifffile
 
 from monolayer_core.image_io import decode_image
 from monolayer_core.rle import decode_coco, decode_kaggle
+from monolayer_service.forms import _ratios
 
 
 def test_a_network_answers_with_all_that_the_contract_names(client, post_png, blobs, blobs_png, toy_bundles):
@@ -186,7 +187,14 @@ def test_another_bundle_answers_when_it_is_named(client, post_png):
     assert answer["model"]["name"] == "blood"
     assert answer["confluency"]["of"] == "cell"
     assert answer["counts"] == {"rbc": 0, "wbc": 3}
+    assert answer["ratios"] == {"rbc:wbc": 0.0}
     assert [instance["class"] for instance in answer["instances"]] == ["wbc"] * 3
+
+
+def test_ratios_of_classes_are_given_where_there_are_several(client, post_png):
+    assert "ratios" not in post_png(client).json()
+    assert post_png(client, model="blood", min_area_px=5000).json()["ratios"] == {"rbc:wbc": None}
+    assert _ratios({"a": 43, "b": 2, "c": 3}) == {"a:b": 21.5, "a:c": 14.3333, "b:c": 0.6667}
 
 
 def test_kaggle_rows_are_given_as_csv(client, post_png, blobs):
