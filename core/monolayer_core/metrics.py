@@ -35,6 +35,8 @@ class ImageScores:
         Objects.
     count_error : int
         Objects too many (positive) or too few.
+    truth_confluency_percent, prediction_confluency_percent : float
+        Pixels that are covered, in percent of the image.
     confluency_error : float
         Percentage points of the image too many (positive) or too few.
     """
@@ -49,6 +51,8 @@ class ImageScores:
     truth_count: int
     prediction_count: int
     count_error: int
+    truth_confluency_percent: float
+    prediction_confluency_percent: float
     confluency_error: float
 
 
@@ -77,6 +81,8 @@ def score_overlap(overlap: Overlap) -> ImageScores:
         truth_count=overlap.truth_count,
         prediction_count=overlap.prediction_count,
         count_error=overlap.prediction_count - overlap.truth_count,
+        truth_confluency_percent=_percent(_area(overlap.truth_areas_px), overlap),
+        prediction_confluency_percent=_percent(_area(overlap.prediction_areas_px), overlap),
         confluency_error=_confluency_error(overlap),
     )
 
@@ -175,8 +181,11 @@ def _iou(overlap: Overlap) -> float:
 
 
 def _confluency_error(overlap: Overlap) -> float:
-    difference = _area(overlap.prediction_areas_px) - _area(overlap.truth_areas_px)
-    return 100 * difference / overlap.pixels if overlap.pixels else 0.0
+    return _percent(_area(overlap.prediction_areas_px) - _area(overlap.truth_areas_px), overlap)
+
+
+def _percent(area_px: int, overlap: Overlap) -> float:
+    return 100 * area_px / overlap.pixels if overlap.pixels else 0.0
 
 
 def _shared(overlap: Overlap) -> int:

@@ -53,6 +53,9 @@ def test_an_object_found_by_two_thirds_counts_at_four_of_ten_thresholds():
     assert average_precision(LEFT_COLUMN, TWO_THIRDS, [0.5, 0.65, 0.7]) == [1.0, 1.0, 0.0]
     assert panoptic_quality(LEFT_COLUMN, TWO_THIRDS) == 2 / 3
     assert confluency_error(LEFT_COLUMN, TWO_THIRDS) == pytest.approx(-100 / 9)
+    scores = score_image(LEFT_COLUMN, TWO_THIRDS)
+    assert scores.truth_confluency_percent == pytest.approx(100 / 3)
+    assert scores.prediction_confluency_percent == pytest.approx(200 / 9)
 
 
 def test_one_of_two_objects_is_found_and_a_third_invented():
