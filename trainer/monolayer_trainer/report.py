@@ -15,6 +15,7 @@ COLUMNS = {
     "iou": "IoU",
     "count_error_absolute": "count error",
     "confluency_error_absolute": "confluency error",
+    "confluency_error": "confluency bias",
 }
 """Figures shown, with their headings."""
 
@@ -22,7 +23,7 @@ UNSEEN = """None of these groups was trained on, and none served to choose the c
 chosen on a tenth of the training groups that was set aside (`images.csv`)."""
 
 INTERVALS = """In brackets the 95 % interval of a bootstrap over groups. Errors are means of absolute values, in objects
-per image and in percentage points of confluency."""
+per image and in percentage points of confluency. The bias is their mean with the sign: positive, too much is found."""
 
 
 BOX_MATCHES = """Objects are matched one to one where their bounding boxes have an IoU of at least 0.5, and counted over
