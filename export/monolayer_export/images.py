@@ -59,12 +59,13 @@ def gather_images(run: Path, card: ModelCard, folder: Path | None = None) -> Tri
     Parameters
     ----------
     run
-        Folder of the training run. Where it says which prepared data set it comes from, the validation images of that
-        are used when `folder` is not given.
+        Folder of the training run. Where it says which prepared data set it comes from, the images of that are
+        used when `folder` is not given.
     card
         Says how images become the network's input.
     folder
-        A prepared data set, of which the validation images are used, or any folder of images.
+        A prepared data set, of which the validation images are used (all where none is held out), or any folder of
+        images.
 
     Returns
     -------
@@ -83,9 +84,7 @@ def gather_images(run: Path, card: ModelCard, folder: Path | None = None) -> Tri
     if not images and folder:
         raise ExportError(f"{folder} holds no image that can be read")
     if not images:
-        log.warning(
-            "no validation images at hand: the network is tried on synthetic texture (--images names real ones)"
-        )
+        log.warning("no images at hand: the network is tried on synthetic texture (--images names real ones)")
         texture = synthetic_images(card.channel_count, side=max(SYNTHETIC_SIDE, 2 * side))
         return TrialImages(tuple(texture), "synthetic texture")
     larger = [image for image in images if max(image.shape[:2]) > side]
@@ -151,21 +150,24 @@ def _read(paths: Sequence[Path], card: ModelCard) -> Iterator[ImageUInt8]:
 
 def _paths(folder: Path) -> list[Path]:
     if (folder / DATASET_NAME).is_file():
-        return _validation_paths(folder)
+        return _trial_paths(folder)
     return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
 
 def _paths_of_run(run: Path) -> list[Path]:
     try:
-        return _validation_paths(Path(json.loads((run / PROVENANCE_NAME).read_bytes())["dataset_folder"]))
+        return _trial_paths(Path(json.loads((run / PROVENANCE_NAME).read_bytes())["dataset_folder"]))
     except (OSError, ValueError, KeyError) as error:
         log.info("the run's data set cannot be read: %s", error)
         return []
 
 
-def _validation_paths(dataset: Path) -> list[Path]:
-    """Images on the validation side of a prepared data set, in the order of their names."""
+def _trial_paths(dataset: Path) -> list[Path]:
+    """Images on the validation side of a prepared data set, in the order of their names; all where none is held out.
+
+    Images that were trained on do as well here: the network is compared with itself, not with the truth.
+    """
     samples = json.loads((dataset / DATASET_NAME).read_bytes())["samples"]
     with (dataset / SPLIT_NAME).open(newline="", encoding="utf-8") as file:
         held_out = {row["ImageId"] for row in csv.DictReader(file) if row["split"] == "validation"}
-    return sorted(dataset / sample["image"] for sample in samples if sample["id"] in held_out)
+    return sorted(dataset / sample["image"] for sample in samples if sample["id"] in held_out or not held_out)

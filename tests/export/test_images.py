@@ -47,6 +47,12 @@ def test_a_prepared_data_set_can_be_named(tmp_path: Path, dataset: Path, toy_car
     assert shapes(gather_images(tmp_path, toy_card, dataset).images) == [(120, 120, 3)]
 
 
+def test_where_no_image_is_held_out_all_are_used(tmp_path: Path, dataset: Path, toy_card: ModelCard) -> None:
+    (dataset / "split.csv").write_text("ImageId,split\nlearned,train\nheld_out,train\n")
+
+    assert shapes(gather_images(tmp_path, toy_card, dataset).images) == [(120, 120, 3), (100, 100, 3)]
+
+
 def test_a_folder_of_images_can_be_named_and_other_files_in_it_are_left_out(
     tmp_path: Path, dataset: Path, toy_card: ModelCard, caplog: pytest.LogCaptureFixture
 ) -> None:
