@@ -4,17 +4,15 @@ Images of one group are tiles of one field or near copies. A split by image woul
 and the scores would flatter.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
 from monolayer_trainer.dataset import Subset
+from monolayer_trainer.dealing import deal, imbalance, number_kinds
 
 MAX_FOLDS = 20
-DEALINGS = 10
 
 
 def split_by_group(
@@ -62,26 +60,15 @@ def split_by_group(
         return side_of
     folds, held_out = _folds(validation_fraction, group_count)
 
-    from sklearn.model_selection import StratifiedGroupKFold  # heavy, and only `prepare` needs it
-
-    kinds = np.unique(_merge_rare(strata, folds), return_inverse=True)[1]
-    random = np.random.RandomState(seed)  # scikit-learn's kind of generator; each dealing goes on where the last ended
-    dealer = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=random)
+    kinds = number_kinds(strata, folds)
     candidates = [
-        np.concatenate([indices for _, indices in (dealt * 2)[first : first + held_out]])
-        for dealt in (list(dealer.split(kinds, kinds, groups)) for _ in range(DEALINGS))
+        np.concatenate((dealt * 2)[first : first + held_out])
+        for dealt in deal(groups, kinds, folds, seed)
         for first in range(folds)
     ]
-    best = min(candidates, key=lambda indices: _imbalance(kinds[indices], kinds, validation_fraction))
+    best = min(candidates, key=lambda indices: imbalance(indices, kinds, validation_fraction))
     side_of.update((ids[i], "validation") for i in best)
     return side_of
-
-
-def _imbalance(held_out: npt.NDArray[np.intp], kinds: npt.NDArray[np.intp], fraction: float) -> float:
-    """Sum over the strata of how far the held-out share is from the wished one, and the same for all together."""
-    counts = np.bincount(kinds)
-    shares = np.bincount(held_out, minlength=len(counts)) / counts
-    return float(np.abs(shares - fraction).sum() + abs(len(held_out) / len(kinds) - fraction))
 
 
 def _folds(fraction: float, group_count: int) -> tuple[int, int]:
@@ -91,9 +78,3 @@ def _folds(fraction: float, group_count: int) -> tuple[int, int]:
         return ratio.denominator, ratio.numerator
     folds = min(MAX_FOLDS, group_count)
     return folds, min(max(round(fraction * folds), 1), folds - 1)
-
-
-def _merge_rare(strata: Sequence[str], folds: int) -> list[str]:
-    counts = Counter(strata)
-    most_frequent = counts.most_common(1)[0][0]
-    return [stratum if counts[stratum] >= folds else most_frequent for stratum in strata]
