@@ -122,15 +122,41 @@ class KeepBest(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishe
             logs["score"] = score
         if best is None or score > best.score:
             best = Best(score=score, epoch=epoch + 1)
-            fresh = self.folder.path / "next.keras"
-            self.kept.save(fresh)
-            fresh.replace(self.folder.model)
+            save_model(self.kept, self.folder)
         else:
             best = best.model_copy(update={"scores_since": best.scores_since + 1})
         write_whole(self.folder.best, best.model_dump_json(indent=2) + "\n")
         if self.patience is not None and best.scores_since >= self.patience:
             log.info("no better score since epoch %d: stopping", best.epoch)
             self.model.stop_training = True
+
+
+class KeepLast(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
+    """Writes the network as ``model.keras`` when the training has ended: there are no images to choose one by.
+
+    Parameters
+    ----------
+    folder
+        Takes the model.
+    kept
+        The network to be written, see `WeightAverage`.
+    """
+
+    def __init__(self, folder: RunFolder, kept: keras.Model) -> None:
+        super().__init__()
+        self.folder = folder
+        self.kept = kept
+
+    def on_train_end(self, logs: Logs = None) -> None:  # noqa: ARG002
+        """Write the network."""
+        save_model(self.kept, self.folder)
+
+
+def save_model(model: keras.Model, folder: RunFolder) -> None:
+    """Write ``model.keras``, whole or not at all."""
+    fresh = folder.path / "next.keras"
+    model.save(fresh)
+    fresh.replace(folder.model)
 
 
 class History(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types

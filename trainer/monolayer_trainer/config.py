@@ -63,7 +63,11 @@ class TrainConfig(BaseModel):
     mixed_precision: bool = Field(True, description="convolve in bfloat16")
 
     tuning_fraction: float = Field(
-        0.1, gt=0.0, lt=0.5, description="share of the training groups kept for choosing checkpoint and thresholds"
+        0.1,
+        ge=0.0,
+        lt=0.5,
+        description="share of the training groups kept for choosing checkpoint and thresholds; "
+        "with 0 the last network is kept and the thresholds are not tuned",
     )
     score_every: int = Field(5, ge=1, description="epochs between two instance scores")
     score_images: int = Field(40, ge=1, description="images of the tuning subset that are scored then")

@@ -30,14 +30,20 @@ def finish(
     config
         With which the network was trained.
     training, tuning
-        Samples trained on, and those set aside.
+        Samples trained on, and those set aside; without any of these the thresholds are left as they are.
     """
     card = draft_card(config, dataset, training, object_diameter_px=median_diameter_px(dataset, training))
+    if tuning:
+        card = tuned(card, dataset, folder, tuning)
+    write_card(card, folder.path)
+    return card
+
+
+def tuned(card: ModelCard, dataset: Dataset, folder: RunFolder, tuning: Sequence[Sample]) -> ModelCard:
+    """Give the card with the thresholds that suit the network of the folder best on these samples."""
     examples = read_examples(dataset, tuning, card)
     model = keras.saving.load_model(folder.model, compile=False)
     probabilities = predict_examples(examples, card, keras_predict(model))
     thresholds, score = tune_thresholds([example.labels for example in examples], probabilities, card)
     metrics = {"tuning": {"images": len(examples), "kaggle_score": round(score, 4)}}
-    card = card.model_copy(update={"thresholds": thresholds, "metrics": metrics})
-    write_card(card, folder.path)
-    return card
+    return card.model_copy(update={"thresholds": thresholds, "metrics": metrics})

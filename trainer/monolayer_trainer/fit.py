@@ -143,7 +143,7 @@ def _train(dataset: Dataset, folder: RunFolder, config: TrainConfig) -> None:
         from monolayer_trainer.training import train  # imports Keras, see above
 
         card = draft_card(config, dataset, training)
-        scored = read_examples(dataset, draw(tuning, config.score_images, config.seed), card)
+        scored = read_examples(dataset, draw(tuning or training, config.score_images, config.seed), card)
         steps_per_epoch = config.steps_per_epoch or max(1, round(len(training) / config.batch_size))
 
         def typical_crops() -> npt.NDArray[np.uint8]:

@@ -19,7 +19,7 @@ def hold_out(dataset: Dataset, config: TrainConfig) -> tuple[tuple[Sample, ...],
     """Divide the training images into those trained on and those tuned on, whole groups at a time.
 
     Where the images are limited, the limit is drawn at random from those trained on. With a single group nothing can be
-    held out, and the same images serve for both.
+    held out, and the same images serve for both. With a `tuning_fraction` of 0 there are none to tune on.
 
     Raises
     ------
@@ -37,7 +37,9 @@ def hold_out(dataset: Dataset, config: TrainConfig) -> tuple[tuple[Sample, ...],
         config.seed,
     )
     training = tuple(sample for sample in samples if side_of[sample.id] == "train")
-    tuning = tuple(sample for sample in samples if side_of[sample.id] != "train") or training
+    tuning = tuple(sample for sample in samples if side_of[sample.id] != "train")
+    if config.tuning_fraction:
+        tuning = tuning or training
     return draw(training, config.limit, config.seed), tuning
 
 

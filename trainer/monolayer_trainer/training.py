@@ -13,7 +13,7 @@ from monolayer_core.model_card import ModelCard
 from monolayer_trainer.architecture_picture import draw_architecture
 from monolayer_trainer.averaging import WeightAverage
 from monolayer_trainer.batches import keras_batches
-from monolayer_trainer.callbacks import History, KeepBest, LastCheckpoint, Pace
+from monolayer_trainer.callbacks import History, KeepBest, KeepLast, LastCheckpoint, Pace
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.displays import Curves, PredictionPictures, tensorboard
 from monolayer_trainer.losses import ForegroundDice, SegmentationLoss
@@ -59,7 +59,7 @@ def train(
     card
         Draft of the card of the network.
     examples
-        Labelled images that are not trained on, for choosing the best checkpoint and for pictures.
+        Labelled images for pictures and for choosing the best checkpoint; not trained on, unless nothing is chosen.
     steps_per_epoch
         Batches per epoch.
     typical_crops
@@ -115,11 +115,16 @@ def all_callbacks(
     pictures = PredictionPictures(
         folder.samples, kept, one_of_each_kind(examples, SHOWN_EXAMPLES), card, also=board[1] if board else None
     )
+    if config.tuning_fraction:
+        score = InstanceScore(examples, card)
+        keep = KeepBest(folder, kept, score, every=config.score_every, patience=config.patience)
+    else:
+        keep = KeepLast(folder, kept)
     return [
         pace,
         WeightAverage(kept, config.average_momentum, first_step=first_step),
         LastCheckpoint(folder, kept, pace),
-        KeepBest(folder, kept, InstanceScore(examples, card), every=config.score_every, patience=config.patience),
+        keep,
         history,
         Curves(history, folder.curves),
         pictures,
