@@ -17,7 +17,7 @@ from monolayer_core.model_card import ModelCard, read_card, write_card
 from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.detection import is_told_by_class, summarise_classes, write_class_counts
 from monolayer_trainer.kmeans_figures import phase_contrast, robustness
-from monolayer_trainer.methods import NETWORK, Evaluated, all_methods, score_sample
+from monolayer_trainer.methods import METHODS, NETWORK, Evaluated, Method, all_methods, score_sample
 from monolayer_trainer.progress import watched
 from monolayer_trainer.report import write_report
 from monolayer_trainer.report_figures import draw_figures
@@ -68,14 +68,17 @@ def evaluate(
         raise RunError(f"{data} has no validation images")
     refuse_trained(folder, samples)
     card, predict = load_network(folder)
-    methods = all_methods(card, predict, tta=tta)
-    evaluated = [score_sample(dataset, sample, methods) for sample in watched(samples)]
+
+    def methods_for(sample: Sample) -> dict[str, Method]:
+        return all_methods(card, predict, modality=sample.modality, tta=tta)
+
+    evaluated = [score_sample(dataset, sample, methods_for) for sample in watched(samples)]
     metrics: dict[str, Any] = {
         "dataset": dataset.name,
         "subset": "validation",
         "model": {"name": card.name, "version": card.version},
         "tta": tta,
-        "methods": {name: summarise_method(evaluated, name) for name in methods},
+        "methods": {name: summarise_method(evaluated, name) for name in METHODS},
         "kmeans": robustness(dataset.read(sample)[0] for sample in samples),
     }
     if is_told_by_class(dataset, samples):
@@ -89,7 +92,7 @@ def evaluate(
         metrics["kmeans"]["phase_contrast"] = phase_contrast(phase_contrast_source)
     folder.metrics.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     write_scores(folder.scores, evaluated)
-    draw_figures(folder.figures, metrics, dataset, evaluated, methods)
+    draw_figures(folder.figures, metrics, dataset, evaluated, methods_for)
     write_report(folder, card, metrics)
     if limit is None and not tta:
         held_out = {"images": len(samples), **overall_means(metrics["methods"][NETWORK])}
@@ -155,13 +158,15 @@ def overall_means(summary: dict[str, Any]) -> dict[str, float]:
     return {name: round(value["mean"], 4) for name, value in parts if isinstance(value, dict)}
 
 
-def write_scores(path: Path, evaluated: list[Evaluated]) -> None:
-    """Write the scores of every image and method, one row each."""
+def write_scores(path: Path, evaluated: list[Evaluated], *, fold_of: dict[str, int] | None = None) -> None:
+    """Write the scores of every image and method, one row each; with the fold of the image where there are folds."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         columns = list(asdict(next(iter(evaluated[0].scores.values()))))
-        writer.writerow(["ImageId", "group", "modality", "method", *columns])
+        fold = [] if fold_of is None else ["fold"]
+        writer.writerow(["ImageId", "group", "modality", *fold, "method", *columns])
         for one in evaluated:
             for name, scores in one.scores.items():
                 row = [f"{value:.4f}" if isinstance(value, float) else value for value in asdict(scores).values()]
-                writer.writerow([one.sample.id, one.sample.group, one.sample.modality, name, *row])
+                place = [] if fold_of is None else [fold_of[one.sample.id]]
+                writer.writerow([one.sample.id, one.sample.group, one.sample.modality, *place, name, *row])

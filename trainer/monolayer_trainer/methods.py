@@ -9,7 +9,7 @@ import numpy as np
 from monolayer_core.arrays import Pixels, Predict
 from monolayer_core.distance_seeds import seeds_from_distance
 from monolayer_core.instances import fill_holes, remove_small
-from monolayer_core.kmeans import otsu_mask
+from monolayer_core.kmeans import KMeansOptions, otsu_mask
 from monolayer_core.metrics import ImageScores, score_image
 from monolayer_core.model_card import ModelCard
 from monolayer_core.pipeline import (
@@ -27,23 +27,33 @@ from monolayer_trainer.detection import Detected, Found, count_detected
 Method: TypeAlias = Callable[[Pixels], Found]
 """An image as decoded in, its objects out."""
 
+MethodsFor: TypeAlias = Callable[[Sample], dict[str, Method]]
+"""The methods that apply to a sample, by name."""
+
 NETWORK, KMEANS, OTSU = "network", "kmeans", "otsu"
+METHODS = (NETWORK, KMEANS, OTSU)
+
+PHASE_CONTRAST = "phase"
+"""Beginning of the names of modalities whose cells K-means finds by their texture."""
 
 
-def all_methods(card: ModelCard, predict: Predict, *, tta: bool = False) -> dict[str, Method]:
-    """Give the methods by name, the network first.
+def all_methods(card: ModelCard, predict: Predict, *, modality: str, tta: bool = False) -> dict[str, Method]:
+    """Give the methods by name, as in `METHODS`.
 
     Parameters
     ----------
     card, predict
         The network.
+    modality
+        Kind of picture. In phase contrast K-means goes by texture; elsewhere it decides by itself.
     tta
         Whether the network sees four mirror images of each.
     """
     options = SegmentOptions(tta=tta)
+    kmeans = KMeansOptions(foreground="texture" if modality.startswith(PHASE_CONTRAST) else "auto")
     return {
         NETWORK: lambda pixels: _found(segment(pixels, card, predict, options)),
-        KMEANS: lambda pixels: _found(segment_kmeans(pixels)),
+        KMEANS: lambda pixels: _found(segment_kmeans(pixels, kmeans)),
         OTSU: segment_otsu,
     }
 
@@ -68,10 +78,11 @@ class Evaluated:
     detected: dict[str, Detected]
 
 
-def score_sample(dataset: Dataset, sample: Sample, methods: dict[str, Method]) -> Evaluated:
+def score_sample(dataset: Dataset, sample: Sample, methods_for: MethodsFor) -> Evaluated:
     """Score every method on one image."""
     pixels, labels, classes = dataset.read(sample)
     truth = Found(labels, classes, dataset.classes)
+    methods = methods_for(sample)
     found = {name: method(pixels) for name, method in methods.items()}
     return Evaluated(
         sample,

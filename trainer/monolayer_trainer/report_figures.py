@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from monolayer_core.arrays import ImageUInt8
 from monolayer_core.normalization import normalize
 from monolayer_trainer.dataset import Dataset
-from monolayer_trainer.methods import NETWORK, Evaluated, Method
+from monolayer_trainer.methods import NETWORK, Evaluated, MethodsFor
 from monolayer_trainer.pictures import draw_row, draw_sheet, write_png
 
 EXAMPLES = 4
@@ -17,7 +17,7 @@ EXAMPLES = 4
 
 
 def draw_figures(
-    folder: Path, metrics: dict[str, Any], dataset: Dataset, evaluated: list[Evaluated], methods: dict[str, Method]
+    folder: Path, metrics: dict[str, Any], dataset: Dataset, evaluated: list[Evaluated], methods_for: MethodsFor
 ) -> None:
     """Write ``scores_by_modality.png``, ``best.png``, ``median.png`` and ``worst.png``."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def draw_figures(
     middle = max(0, (len(ranked) - EXAMPLES) // 2)
     chosen = {"best": ranked[:EXAMPLES], "median": ranked[middle : middle + EXAMPLES], "worst": ranked[-EXAMPLES:]}
     for name, ones in chosen.items():
-        write_png(folder / f"{name}.png", draw_examples(dataset, ones, methods))
+        write_png(folder / f"{name}.png", draw_examples(dataset, ones, methods_for))
 
 
 def draw_scores(methods: dict[str, Any], path: Path) -> None:
@@ -49,11 +49,12 @@ def draw_scores(methods: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=90)
 
 
-def draw_examples(dataset: Dataset, ones: list[Evaluated], methods: dict[str, Method]) -> ImageUInt8:
+def draw_examples(dataset: Dataset, ones: list[Evaluated], methods_for: MethodsFor) -> ImageUInt8:
     """Draw input | truth | each method for each image, with their Kaggle scores, uint8 RGB ``(y, x, 3)``."""
     rows, captions = [], []
     for one in ones:
         pixels, labels, _ = dataset.read(one.sample)
+        methods = methods_for(one.sample)
         rows.append(draw_row(normalize(pixels), labels, *(method(pixels).labels for method in methods.values())))
         scores = ", ".join(f"{name} {one.scores[name].kaggle_score:.3f}" for name in methods)
         captions.append(f"{one.sample.modality}, {one.sample.id[:12]}: {scores}")
