@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from monolayer_trainer.callbacks import KeepBest, Pace
+from monolayer_trainer.callbacks import KeepBest, KeepLast, Pace
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.displays import PredictionPictures
 from monolayer_trainer.run_folder import RunFolder
@@ -47,6 +47,16 @@ def test_the_network_with_the_best_score_is_kept(tmp_path):
     assert (best.score, best.epoch, best.scores_since) == (0.4, 2, 1)
     kept = keras.saving.load_model(folder.model, compile=False)
     assert np.all(kept.get_weights()[0] == 2)
+
+
+def test_without_scores_the_network_of_the_end_is_kept(tmp_path):
+    folder, kept = RunFolder(tmp_path), network()
+    callback = KeepLast(folder, kept)
+    kept.set_weights([np.full_like(weight, 7) for weight in kept.get_weights()])
+    callback.on_epoch_end(0)
+    assert not folder.model.exists()
+    callback.on_train_end()
+    assert np.all(keras.saving.load_model(folder.model, compile=False).get_weights()[0] == 7)
 
 
 def test_the_first_epoch_every_nth_and_the_last_are_scored(tmp_path):

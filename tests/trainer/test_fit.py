@@ -108,6 +108,12 @@ def test_images_trained_on_and_tuned_on_are_of_different_groups_and_none_is_of_t
     assert validation.isdisjoint(row["ImageId"] for row in rows)
 
 
+def test_nothing_is_set_aside_where_nothing_is_to_be_chosen(data):
+    dataset = Dataset.load(data)
+    training, tuning = hold_out(dataset, TOY.model_copy(update={"tuning_fraction": 0.0}))
+    assert (training, tuning) == (dataset.subset("train"), ())
+
+
 def test_the_card_describes_the_network(trained, data):
     card = read_card(trained.path)
     assert (card.name, card.task, card.channels, card.divisor) == ("toy", "instances", "rgb", 4)

@@ -28,7 +28,7 @@ def dataset(images: list[tuple[str, str]]) -> Dataset:
 SIX = dataset([("a", "x"), ("a", "x"), ("b", "x"), ("b", "x"), ("c", "x"), ("c", "x")])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.sampled_from("xy")), min_size=1, max_size=40),
     st.integers(2, 5),
