@@ -1,4 +1,4 @@
-"""``monolayer-train``: prepare a data set, fit a network, evaluate it, look at its curves."""
+"""``monolayer-train``: prepare a data set, fit networks, evaluate them, look at their curves."""
 
 import logging
 import os
@@ -7,6 +7,7 @@ import sys
 import typer
 
 from monolayer_trainer.cli.board import board
+from monolayer_trainer.cli.crossvalidate import crossvalidate
 from monolayer_trainer.cli.evaluate import evaluate
 from monolayer_trainer.cli.fit import fit
 from monolayer_trainer.cli.prepare import prepare
@@ -23,5 +24,6 @@ def configure() -> None:
 
 app.command()(prepare)
 app.command()(fit)
+app.command()(crossvalidate)
 app.command()(evaluate)
 app.command()(board)

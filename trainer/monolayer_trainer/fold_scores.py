@@ -1,0 +1,121 @@
+"""The figures of a cross-validation: every image scored once, by the network that did not see it. Imports Keras."""
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from monolayer_core.arrays import LabelImage, Predict, Probabilities
+from monolayer_core.model_card import ModelCard, Thresholds
+from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.cross_folder import CrossFolder
+from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.evaluate import (
+    load_network,
+    overall_means,
+    refuse_trained,
+    summarise_method,
+    write_scores,
+)
+from monolayer_trainer.fold_report import render
+from monolayer_trainer.methods import METHODS, NETWORK, Evaluated, Method, all_methods, score_sample
+from monolayer_trainer.progress import watched
+from monolayer_trainer.report_figures import draw_figures
+from monolayer_trainer.run_folder import RunFolder
+from monolayer_trainer.scoring import predict_examples, read_examples
+from monolayer_trainer.tables import write_whole
+from monolayer_trainer.tuning import tune_thresholds
+
+log = logging.getLogger(__name__)
+
+
+class Network(NamedTuple):
+    """A trained network, ready to answer."""
+
+    card: ModelCard
+    predict: Predict
+
+
+def score_folds(dataset: Dataset, folder: CrossFolder, config: TrainConfig, fold_of: dict[str, int]) -> None:
+    """Score each fold's network, and K-means and Otsu, on the images it held out; write tables, figures and page.
+
+    ``metrics.json`` is written last: where it is, everything is.
+
+    Raises
+    ------
+    RunError
+        A network is missing, or has seen an image that it should have held out.
+    """
+    network_of = load_networks(dataset, folder, fold_of)
+
+    def methods_for(sample: Sample) -> dict[str, Method]:
+        return all_methods(*network_of[fold_of[sample.id]], modality=sample.modality)
+
+    evaluated = [score_sample(dataset, sample, methods_for) for sample in watched(dataset.samples)]
+    metrics: dict[str, Any] = {
+        "dataset": dataset.name,
+        "model": {"name": config.name, "version": config.version},
+        "folds": max(fold_of.values()),
+        "methods": {name: summarise_method(evaluated, name) for name in METHODS},
+        "by_fold": by_fold(evaluated, fold_of, network_of),
+    }
+    write_scores(folder.scores, evaluated, fold_of=fold_of)
+    draw_figures(folder.figures, metrics, dataset, evaluated, methods_for)
+    thresholds, score = pooled_thresholds(dataset, fold_of, network_of)
+    metrics |= {"thresholds": thresholds.model_dump(), "thresholds_kaggle_score": score}
+    folder.report.write_text(render(metrics), encoding="utf-8")
+    write_whole(folder.metrics, json.dumps(metrics, indent=2) + "\n")
+    means = metrics["methods"][NETWORK]["overall"]
+    log.info(
+        "Kaggle score %.4f, Dice %.4f, confluency wrong by %.2f points on average: %d images, each held out once",
+        *(means[name]["mean"] for name in ("kaggle_score", "dice", "confluency_error_absolute")),
+        len(evaluated),
+    )
+
+
+def load_networks(dataset: Dataset, folder: CrossFolder, fold_of: dict[str, int]) -> dict[int, Network]:
+    """Load the network of each fold, by the fold's number, and see that it knows none of the fold's images."""
+    networks = {}
+    for number in range(1, max(fold_of.values()) + 1):
+        run = RunFolder(folder.fold(number))
+        refuse_trained(run, tuple(sample for sample in dataset.samples if fold_of[sample.id] == number))
+        networks[number] = Network(*load_network(run))
+    return networks
+
+
+def by_fold(
+    evaluated: Sequence[Evaluated], fold_of: dict[str, int], network_of: dict[int, Network]
+) -> dict[str, dict[str, Any]]:
+    """Means of the network on each fold, with the thresholds it had chosen before."""
+    figures = {}
+    for number, network in network_of.items():
+        ones = [one for one in evaluated if fold_of[one.sample.id] == number]
+        figures[str(number)] = {
+            "images": len(ones),
+            "groups": len({one.sample.group for one in ones}),
+            "thresholds": network.card.thresholds.model_dump(),
+            **overall_means(summarise_method(ones, NETWORK)),
+        }
+    return figures
+
+
+def pooled_thresholds(
+    dataset: Dataset, fold_of: dict[str, int], network_of: dict[int, Network]
+) -> tuple[Thresholds, float]:
+    """Tune thresholds on what each network answers to the images it held out.
+
+    Returns
+    -------
+    Thresholds, float
+        For a network trained on all images, and the mean Kaggle score that the networks of the folds reach with them.
+        They were chosen by it, so it flatters: it is no figure of the evaluation.
+    """
+    truths: list[LabelImage] = []
+    answers: list[Probabilities] = []
+    for sample in dataset.samples:
+        network = network_of[fold_of[sample.id]]
+        examples = read_examples(dataset, [sample], network.card)
+        truths += [example.labels for example in examples]
+        answers += predict_examples(examples, network.card, network.predict)
+    untuned = network_of[1].card.model_copy(update={"thresholds": Thresholds()})
+    return tune_thresholds(truths, answers, untuned)
