@@ -20,8 +20,9 @@ from monolayer_core import pipeline
 from monolayer_trainer import sampler_process
 from monolayer_trainer.augmentation import AugmentationConfig
 from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.dense_config import DenseConfig
 from monolayer_trainer.errors import DatasetError, SamplerError
-from monolayer_trainer.image_cache import ImageCache, centres_of
+from monolayer_trainer.image_cache import CachedImage, ImageCache, boxes_of, centres_of
 from monolayer_trainer.prepare import prepare
 from monolayer_trainer.sampler import Batch, CropSampler, SamplerConfig, class_odds, image_weights
 from monolayer_trainer.sampler_process import SamplerProcess, start_worker_process
@@ -232,6 +233,40 @@ def test_centres_are_means_of_the_pixels():
     centres, numbers = centres_of(labels, 3)
     np.testing.assert_array_equal(centres, [[0, 0.5], [1, 2]])
     np.testing.assert_array_equal(numbers, [1, 3])
+
+
+def test_boxes_hold_the_pixels_of_each_object():
+    labels = np.array([[1, 1, 0], [0, 1, 3], [0, 0, 3]], np.int32)
+    expected = [[0, 0, 2, 2], [0, 0, 0, 0], [1, 2, 3, 3]]
+    np.testing.assert_array_equal(boxes_of(labels, 3), expected, "object 2 has no pixels")
+    assert boxes_of(np.zeros((2, 2), np.int32), 0).shape == (0, 4)
+
+
+def test_the_ground_is_the_median_outside_objects():
+    labels = np.array([[0, 0, 0, 1]], np.int32)
+    image = np.array([[[10], [30], [20], [200]]], np.uint8)
+    assert CachedImage.of(image, labels, np.array([0])).ground.tolist() == [20]
+    assert CachedImage.of(image, np.ones_like(labels), np.array([0])).ground.tolist() == [25], (
+        "of all where none is left"
+    )
+
+
+@pytest.mark.parametrize("magnification", [0.4, 1.0])
+@pytest.mark.parametrize("channels", ["grey", "rgb"])
+def test_filled_crops_are_dense_and_fit_their_labels(discs: Path, magnification: float, channels: str):
+    dense = DenseConfig(
+        probability=1, coverage_low=0.7, coverage_high=0.7, closed_gap_px=0, contrast_spread=0, rim_px=0
+    )
+    scaled = {"native": 0.0, "scale_low": magnification, "scale_high": magnification, "dense": dense}
+    config = SMALL.model_copy(
+        update={"augmentation": PLAIN.model_copy(update=scaled), "crop_side": 96, "channels": channels}
+    )
+    batch = CropSampler(discs, "train", config).batch(0)
+    assert equal(batch, CropSampler(discs, "train", config).batch(0))
+    inside = batch.class_index > 0
+    assert (inside.mean(axis=(1, 2)) > 0.55).all()
+    bright = batch.images.min(axis=3) > 128
+    assert np.mean(bright == inside) > 0.92, "discs are bright, the ground is dark"
 
 
 @pytest.mark.parametrize("workers", [1, 2])

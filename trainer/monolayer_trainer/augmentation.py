@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monolayer_core.arrays import ImageUInt8
+from monolayer_trainer.dense_config import DenseConfig
 from monolayer_trainer.stain import jitter_stain
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -53,6 +54,7 @@ class AugmentationConfig(BaseModel):
     blur_px: float = Field(1.5, gt=0, description="largest standard deviation of the blur, in pixels")
     noise: Probability = Field(0.3, description="noise of the camera (Gaussian) and of the light (Poisson)")
     noise_strength: float = Field(12.0, ge=0, description="largest standard deviation of either, of 255")
+    dense: DenseConfig | None = Field(None, description="fill crops with more cells; None never does")
 
     @model_validator(mode="after")
     def _check(self) -> "AugmentationConfig":

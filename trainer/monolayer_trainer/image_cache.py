@@ -29,6 +29,11 @@ class CachedImage:
         Class index of each of these objects.
     diameter_px
         Median diameter of the circles of the objects' areas; 0 without objects.
+    boxes
+        intp ``(N, 4)``: top, left, bottom and right of object 1 to N, the last two excluded; zeros where it has no
+        pixels.
+    ground
+        float64 ``(c,)``: median of what belongs to no object; of all where nothing is left.
     """
 
     image: ImageUInt8
@@ -37,12 +42,32 @@ class CachedImage:
     centres: npt.NDArray[np.float64]
     centre_classes: npt.NDArray[np.intp]
     diameter_px: float
+    boxes: npt.NDArray[np.intp]
+    ground: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, image: ImageUInt8, labels: LabelImage, object_classes: npt.NDArray[np.intp]) -> "CachedImage":
+        """Find the centres and boxes of the objects and the level of the ground."""
+        count = len(object_classes)
+        free = image[labels == 0]
+        ground = np.median(free if len(free) > 0 else image.reshape(-1, image.shape[2]), axis=0)
+        centres, numbers = centres_of(labels, count)
+        return cls(
+            image,
+            labels,
+            object_classes,
+            centres,
+            object_classes[numbers - 1],
+            median_diameter_px(labels),
+            boxes_of(labels, count),
+            ground,
+        )
 
     @property
     def nbytes(self) -> int:
         """Memory it takes."""
-        per_object = self.object_classes.nbytes + self.centres.nbytes + self.centre_classes.nbytes
-        return self.image.nbytes + self.labels.nbytes + per_object
+        per_object = (self.object_classes, self.centres, self.centre_classes, self.boxes)
+        return self.image.nbytes + self.labels.nbytes + sum(array.nbytes for array in per_object)
 
 
 class ImageCache:
@@ -67,15 +92,7 @@ class ImageCache:
             self._held.move_to_end(sample.id)
             return found
         pixels, labels, object_classes = self._dataset.read(sample)
-        centres, numbers = centres_of(labels, len(object_classes))
-        read = CachedImage(
-            prepare(pixels, self._spec),
-            labels,
-            object_classes,
-            centres,
-            object_classes[numbers - 1],
-            median_diameter_px(labels),
-        )
+        read = CachedImage.of(prepare(pixels, self._spec), labels, object_classes)
         self._held[sample.id] = read
         self.nbytes += read.nbytes
         while self.nbytes > self._limit_bytes and len(self._held) > 1:
@@ -97,3 +114,17 @@ def median_diameter_px(labels: LabelImage) -> float:
     """Median diameter of the circles of the objects' areas, in pixels; 0 without objects."""
     area = np.bincount(labels.ravel())[1:]
     return float(np.median(np.sqrt(4 * area[area > 0] / np.pi))) if area.any() else 0.0
+
+
+def boxes_of(labels: LabelImage, count: int) -> npt.NDArray[np.intp]:
+    """Top, left, bottom and right (excluded) of object 1 to `count`, ``(N, 4)``; zeros for one without pixels."""
+    y, x = np.nonzero(labels)
+    numbers = labels[y, x] - 1
+    first = np.full((count, 2), max(labels.shape), np.intp)
+    last = np.zeros((count, 2), np.intp)
+    for axis, values in enumerate((y, x)):
+        np.minimum.at(first[:, axis], numbers, values)
+        np.maximum.at(last[:, axis], numbers, values + 1)
+    boxes = np.concatenate([first, last], axis=1)
+    boxes[last[:, 0] == 0] = 0
+    return boxes

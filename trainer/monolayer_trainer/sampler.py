@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from monolayer_core.model_card import NormalizationSpec
 from monolayer_trainer.augmentation import AugmentationConfig, augment_intensity
+from monolayer_trainer.copy_paste import Filled, fill
 from monolayer_trainer.dataset import Dataset, Sample, Subset
+from monolayer_trainer.dense_config import DenseConfig
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.geometry import bend, cut, draw_scale, orient
 from monolayer_trainer.image_cache import CachedImage, ImageCache
@@ -21,6 +23,12 @@ from monolayer_trainer.targets import TargetSpec, make_targets
 
 REACH = 0.4
 """How far from the middle of a crop the object lies near which it is cut, as a part of the crop's side."""
+
+OWN_CELLS = 0.4
+"""Probability that cells to fill a crop with come from its own image."""
+
+MIRRORED_BELOW, MIRRORED_PART = 0.6, 0.55
+"""Below this magnification only this part of a crop's side is filled, and mirrored to its full size."""
 
 
 class Batch(NamedTuple):
@@ -128,17 +136,56 @@ class CropSampler:
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         config = self._config
         changes = config.augmentation
-        index = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
-        source = self._cache.read(self.samples[min(index, len(self.samples) - 1)])
+        source = self._draw(rng)
         scale = draw_scale(rng, changes, source.diameter_px)
         side = max(round(config.crop_side / scale), 1)
-        y, x = _place(source, side, rng, config.near_object, self._class_odds)
-        image, labels = cut(source.image, source.labels, y=y, x=x, side=side, size=config.crop_side)
+        dense = changes.dense if changes.dense is not None and rng.random() < changes.dense.probability else None
+        if dense is None:
+            y, x = _place(source, side, rng, config.near_object, self._class_odds)
+            image, labels = cut(source.image, source.labels, y=y, x=x, side=side, size=config.crop_side)
+            object_classes = source.object_classes
+        else:
+            image, labels, object_classes = self._filled(source, side, scale, rng, dense)
         image, labels = orient(image, labels, rng, changes)
         if rng.random() < changes.elastic:
             image, labels = bend(image, labels, rng, changes.elastic_px)
         image = augment_intensity(image, rng, changes)
-        return image, *make_targets(labels, source.object_classes, config.target)
+        return image, *make_targets(labels, object_classes, config.target)
+
+    def _draw(self, rng: np.random.Generator) -> CachedImage:
+        """Draw an image by its weight."""
+        index = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
+        return self._cache.read(self.samples[min(index, len(self.samples) - 1)])
+
+    def _filled(
+        self, source: CachedImage, side: int, scale: float, rng: np.random.Generator, dense: DenseConfig
+    ) -> Filled:
+        """Cut a crop and fill it with more cells, of its own image or of others."""
+        config = self._config
+        size = config.crop_side
+        if scale < MIRRORED_BELOW:
+            # So many small cells would take too long: a part is filled, and mirrored at its edges.
+            side, size = max(round(side * MIRRORED_PART), 1), max(round(size * MIRRORED_PART), 1)
+        coverage = rng.uniform(dense.coverage_low, dense.coverage_high)
+        places = [
+            _place(source, side, rng, config.near_object, self._class_odds)
+            for _ in range(dense.places if coverage > 0.5 else 1)
+        ]
+        y, x = max(places, key=lambda place: _covered_px(source.labels, place, side))
+        image, labels = cut(source.image, source.labels, y=y, x=x, side=side, size=size)
+        filled = fill(
+            Filled(image, labels, source.object_classes),
+            ground=source.ground,
+            scale=size / side,
+            coverage=coverage,
+            draw=lambda: source if rng.random() < OWN_CELLS else self._draw(rng),
+            rng=rng,
+            config=dense,
+        )
+        missing = config.crop_side - size
+        top, left = rng.integers(0, missing, 2, endpoint=True)
+        image, labels = cut(filled.image, filled.labels, y=-top, x=-left, side=config.crop_side, size=config.crop_side)
+        return Filled(image, labels, filled.object_classes)
 
 
 def class_odds(samples: tuple[Sample, ...], class_count: int, class_exponent: float) -> npt.NDArray[np.float64] | None:
@@ -218,3 +265,9 @@ def _draw_object(source: CachedImage, rng: np.random.Generator, odds: npt.NDArra
     cumulative = np.cumsum(odds[source.centre_classes])
     index = int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
     return min(index, len(cumulative) - 1)
+
+
+def _covered_px(labels: npt.NDArray[np.int32], place: tuple[int, int], side: int) -> int:
+    """Pixels of objects in the crop of `side` pixels whose first pixel is at `place`, within the image."""
+    y, x = place
+    return int(np.count_nonzero(labels[max(y, 0) : y + side, max(x, 0) : x + side]))

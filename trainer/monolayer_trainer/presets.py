@@ -1,0 +1,28 @@
+"""Augmentation by the kind of picture, one name each."""
+
+from enum import StrEnum
+
+from monolayer_trainer.augmentation import AugmentationConfig
+from monolayer_trainer.dense_config import DenseConfig
+
+
+class Preset(StrEnum):
+    """Kinds of picture whose crops are changed in their own way."""
+
+    DEFAULT = "default"
+    PHASE_CONTRAST = "phase-contrast"
+
+
+def augmentation_of(preset: Preset) -> AugmentationConfig:
+    """Give the augmentation of a preset.
+
+    ``default`` suits stained and fluorescent images. ``phase-contrast`` is for cell layers: crops are filled up to a
+    closed layer.
+    """
+    if preset == Preset.PHASE_CONTRAST:
+        return AugmentationConfig(
+            scale_low=0.3,
+            scale_high=2.0,
+            dense=DenseConfig(),
+        )
+    return AugmentationConfig()
