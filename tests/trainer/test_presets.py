@@ -12,8 +12,9 @@ def test_a_preset_survives_a_file(preset: Preset):
     assert AugmentationConfig.model_validate_json(config.model_dump_json()) == config
 
 
-def test_only_phase_contrast_fills_crops():
+def test_only_phase_contrast_fills_crops_and_changes_halos():
     assert augmentation_of(Preset.DEFAULT) == AugmentationConfig()
     dense = augmentation_of(Preset("phase-contrast")).dense
     assert dense is not None
     assert dense.coverage_high == 1
+    assert augmentation_of(Preset.PHASE_CONTRAST).phase is not None

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monolayer_core.arrays import ImageUInt8
 from monolayer_trainer.dense_config import DenseConfig
+from monolayer_trainer.phase_augmentation import PhaseConfig
 from monolayer_trainer.stain import jitter_stain
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -55,6 +56,7 @@ class AugmentationConfig(BaseModel):
     noise: Probability = Field(0.3, description="noise of the camera (Gaussian) and of the light (Poisson)")
     noise_strength: float = Field(12.0, ge=0, description="largest standard deviation of either, of 255")
     dense: DenseConfig | None = Field(None, description="fill crops with more cells; None never does")
+    phase: PhaseConfig | None = Field(None, description="phase contrast of other microscopes; None for other images")
 
     @model_validator(mode="after")
     def _check(self) -> "AugmentationConfig":

@@ -151,7 +151,7 @@ class _Layer:
         return number[piece], enough % cells
 
     def close_gaps(self, width_px: float) -> None:
-        """Give gaps between cells to the nearest cell where they are narrower than this, and holes that are as small."""
+        """Give gaps between cells that are narrower than this, and holes as small, to the nearest cell."""
         width = round(width_px)
         mask = (self.labels > 0).view(np.uint8)
         if width < 2 or mask.all() or not mask.any():

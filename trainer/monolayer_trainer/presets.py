@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from monolayer_trainer.augmentation import AugmentationConfig
 from monolayer_trainer.dense_config import DenseConfig
+from monolayer_trainer.phase_augmentation import PhaseConfig
 
 
 class Preset(StrEnum):
@@ -17,12 +18,16 @@ def augmentation_of(preset: Preset) -> AugmentationConfig:
     """Give the augmentation of a preset.
 
     ``default`` suits stained and fluorescent images. ``phase-contrast`` is for cell layers: crops are filled up to a
-    closed layer.
+    closed layer, and changed as other microscopes would show them; the stains of histology play no part.
     """
     if preset == Preset.PHASE_CONTRAST:
         return AugmentationConfig(
             scale_low=0.3,
             scale_high=2.0,
+            stain=0,
+            permute_channels=0,
+            channel_gain=0,
             dense=DenseConfig(),
+            phase=PhaseConfig(),
         )
     return AugmentationConfig()

@@ -19,6 +19,7 @@ from monolayer_trainer.dense_config import DenseConfig
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.geometry import bend, cut, draw_scale, orient
 from monolayer_trainer.image_cache import CachedImage, ImageCache
+from monolayer_trainer.phase_augmentation import augment_phase
 from monolayer_trainer.targets import TargetSpec, make_targets
 
 REACH = 0.4
@@ -27,8 +28,11 @@ REACH = 0.4
 OWN_CELLS = 0.4
 """Probability that cells to fill a crop with come from its own image."""
 
+DENSE = 0.5
+"""Beyond this coverage the places of a crop are compared and the densest is cut."""
+
 MIRRORED_BELOW, MIRRORED_PART = 0.6, 0.55
-"""Below this magnification only this part of a crop's side is filled, and mirrored to its full size."""
+"""Below this magnification only this part of a dense crop's side is filled, and mirrored to its full size."""
 
 
 class Batch(NamedTuple):
@@ -149,6 +153,8 @@ class CropSampler:
         image, labels = orient(image, labels, rng, changes)
         if rng.random() < changes.elastic:
             image, labels = bend(image, labels, rng, changes.elastic_px)
+        if changes.phase is not None:
+            image = augment_phase(image, labels, rng, changes.phase)
         image = augment_intensity(image, rng, changes)
         return image, *make_targets(labels, object_classes, config.target)
 
@@ -163,13 +169,13 @@ class CropSampler:
         """Cut a crop and fill it with more cells, of its own image or of others."""
         config = self._config
         size = config.crop_side
-        if scale < MIRRORED_BELOW:
-            # So many small cells would take too long: a part is filled, and mirrored at its edges.
-            side, size = max(round(side * MIRRORED_PART), 1), max(round(size * MIRRORED_PART), 1)
         coverage = rng.uniform(dense.coverage_low, dense.coverage_high)
+        is_dense = coverage > DENSE
+        if is_dense and scale < MIRRORED_BELOW:  # so many cells take too long: a part is filled, and mirrored
+            side, size = max(round(side * MIRRORED_PART), 1), max(round(size * MIRRORED_PART), 1)
         places = [
             _place(source, side, rng, config.near_object, self._class_odds)
-            for _ in range(dense.places if coverage > 0.5 else 1)
+            for _ in range(dense.places if is_dense else 1)
         ]
         y, x = max(places, key=lambda place: _covered_px(source.labels, place, side))
         image, labels = cut(source.image, source.labels, y=y, x=x, side=side, size=size)
