@@ -12,6 +12,7 @@ from monolayer_trainer.board import board_command
 from monolayer_trainer.cli import fit_options
 from monolayer_trainer.cli.app import app
 from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.presets import Preset, augmentation_of
 from monolayer_trainer.run_folder import RunError
 
 runner = CliRunner()
@@ -59,7 +60,8 @@ def test_every_option_of_fit_reaches_the_configuration(data, tmp_path, fitted):
     options = (
         "--name x --kind semantic --channels grey --base-width 8 --depth 3 --dropout 0.2 --no-imagenet --batch-size 4 "
         "--crop-side 128 --epochs 7 --steps-per-epoch 3 --minutes 1.5 --limit 9 --learning-rate 0.01 --patience 2 "
-        "--score-every 1 --no-mixed-precision --seed 5 --class-weights 2.5 --class-exponent 0.25"
+        "--score-every 1 --no-mixed-precision --seed 5 --class-weights 2.5 --class-exponent 0.25 "
+        "--preset phase-contrast --average-momentum 0.9 --kind-exponent 0.3 --group-exponent 0.7"
     )
     result = runner.invoke(app, ["fit", str(data), str(tmp_path / "run"), *options.split()])
     assert result.exit_code == 0, result.output
@@ -70,6 +72,10 @@ def test_every_option_of_fit_reaches_the_configuration(data, tmp_path, fitted):
         channels="grey",
         base_width=8,
         class_exponent=0.25,
+        augmentation=augmentation_of(Preset.PHASE_CONTRAST),
+        average_momentum=0.9,
+        kind_exponent=0.3,
+        group_exponent=0.7,
         depth=3,
         dropout=0.2,
         imagenet=False,

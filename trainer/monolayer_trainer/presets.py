@@ -1,10 +1,10 @@
-"""Augmentation by the kind of picture, one name each."""
+"""Augmentation by the kind of picture, one name each; the command line shows the names without loading OpenCV."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from monolayer_trainer.augmentation import AugmentationConfig
-from monolayer_trainer.dense_config import DenseConfig
-from monolayer_trainer.phase_augmentation import PhaseConfig
+if TYPE_CHECKING:
+    from monolayer_trainer.augmentation import AugmentationConfig
 
 
 class Preset(StrEnum):
@@ -14,12 +14,16 @@ class Preset(StrEnum):
     PHASE_CONTRAST = "phase-contrast"
 
 
-def augmentation_of(preset: Preset) -> AugmentationConfig:
+def augmentation_of(preset: Preset) -> "AugmentationConfig":
     """Give the augmentation of a preset.
 
     ``default`` suits stained and fluorescent images. ``phase-contrast`` is for cell layers: crops are filled up to a
     closed layer, and changed as other microscopes would show them; the stains of histology play no part.
     """
+    from monolayer_trainer.augmentation import AugmentationConfig
+    from monolayer_trainer.dense_config import DenseConfig
+    from monolayer_trainer.phase_augmentation import PhaseConfig
+
     if preset == Preset.PHASE_CONTRAST:
         return AugmentationConfig(
             scale_low=0.3,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monolayer_trainer.presets import Preset, augmentation_of
+
 if TYPE_CHECKING:
     from monolayer_trainer.config import TrainConfig
 
@@ -50,6 +52,9 @@ class FitOptions:
     channels: Annotated[Channels, typer.Option(help="What the network sees.")] = Channels.RGB
     base_width: Annotated[int, typer.Option(help="Feature channels at full resolution.")] = 16
     depth: Annotated[int, typer.Option(help="How often the U-Net halves the image.")] = 4
+    preset: Annotated[Preset, typer.Option(help="Kind of picture, which says how crops are changed at random.")] = (
+        Preset.DEFAULT
+    )
     dropout: Annotated[float, typer.Option(help="Fraction of features dropped at the coarsest levels.")] = 0.0
     start_from: Annotated[
         Path | None,
@@ -102,6 +107,7 @@ class FitOptions:
         from monolayer_trainer.config import MOBILENET_SIDE, TrainConfig
 
         values = {name: value for name, value in asdict(self).items() if value is not None}
+        values["augmentation"] = augmentation_of(values.pop("preset"))
         values["distance"] = self.kind == TargetKind.INSTANCES
         values.setdefault("name", name_of(run))
         if self.start_from is not None:
