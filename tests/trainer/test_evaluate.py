@@ -4,6 +4,7 @@ import csv
 import doctest
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,11 +13,13 @@ import numpy as np
 import pytest
 from keras import layers
 
+import monolayer_trainer.evaluate as evaluate_module
 import monolayer_trainer.predict_folder as predict_folder_module
 from monolayer_core.model_card import Thresholds, read_card, write_card
 from monolayer_trainer.card import draft_card
 from monolayer_trainer.config import TrainConfig, write_config
 from monolayer_trainer.dataset import Dataset
+from monolayer_trainer.dense_layers import dense_layer_figures
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.evaluate import evaluate, load_network
 from monolayer_trainer.predict_folder import predict_folder
@@ -113,6 +116,20 @@ def test_the_examples_show_every_method_beside_the_truth(metrics, run):
     assert "Input | truth | network | kmeans | otsu" in (run / "evaluation.md").read_text()
     # Five images of 64 pixels with gaps of 4 between.
     assert cv2.imread(str(run / "figures" / "best.png")).shape[1] == 5 * 64 + 4 * 4
+
+
+def test_dense_layers_are_made_of_the_validation_images_where_they_are_asked_for(metrics, run, data, monkeypatch):
+    assert "dense_layers" not in metrics
+    monkeypatch.setattr(evaluate_module, "dense_layer_figures", partial(dense_layer_figures, side_px=64))
+    read = []
+    monkeypatch.setattr(Dataset, "read", lambda self, sample, of=Dataset.read: read.append(sample) or of(self, sample))
+    again = evaluate(run, data, dense_layers=True)
+    layers = json.loads((run / "metrics.json").read_text())["dense_layers"]
+    assert layers == again["dense_layers"]
+    assert layers["images"] == len(Dataset.load(data).subset("validation"))
+    assert set(read) == set(Dataset.load(data).subset("validation"))
+    assert layers["pasted"]["mean_absolute_error"] < 10, "bright is covered, but for narrow gaps and softened edges"
+    assert "## Confluency up to a closed layer" in (run / "evaluation.md").read_text()
 
 
 def test_phase_contrast_is_measured_where_it_is_given(metrics, run, data, tmp_path):

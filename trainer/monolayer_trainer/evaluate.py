@@ -6,6 +6,7 @@ The network runs through `monolayer_core.pipeline`, the very path that serves it
 import csv
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from monolayer_core.arrays import Predict
 from monolayer_core.class_counts import ClassCounts, describe
 from monolayer_core.evaluation import ScoredImage, summarise
 from monolayer_core.model_card import ModelCard, read_card, write_card
+from monolayer_core.pipeline import segment
 from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.dense_layers import dense_layer_figures
 from monolayer_trainer.detection import is_told_by_class, summarise_classes, write_class_counts
 from monolayer_trainer.kmeans_figures import phase_contrast, robustness
 from monolayer_trainer.methods import METHODS, NETWORK, Evaluated, Method, all_methods, score_sample
@@ -29,7 +32,13 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(
-    run: Path, data: Path, *, phase_contrast_source: Path | None = None, tta: bool = False, limit: int | None = None
+    run: Path,
+    data: Path,
+    *,
+    phase_contrast_source: Path | None = None,
+    dense_layers: bool = False,
+    tta: bool = False,
+    limit: int | None = None,
 ) -> dict[str, Any]:
     """Score the network of a run and write ``metrics.json``, ``scores.csv``, ``evaluation.md`` and figures beside it.
 
@@ -44,6 +53,8 @@ def evaluate(
         Prepared data set; its validation images are scored.
     phase_contrast_source
         Phase contrast images with labels, to measure K-means on; left out where None.
+    dense_layers
+        Measure the network on layers up to full confluency too, made of the validation images.
     tta
         Average the network's answers for four mirror images.
     limit
@@ -90,6 +101,8 @@ def evaluate(
         )
     if phase_contrast_source is not None:
         metrics["kmeans"]["phase_contrast"] = phase_contrast(phase_contrast_source)
+    if dense_layers:
+        metrics["dense_layers"] = dense_figures(dataset, samples, card, predict)
     folder.metrics.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     write_scores(folder.scores, evaluated)
     draw_figures(folder.figures, metrics, dataset, evaluated, methods_for)
@@ -99,6 +112,14 @@ def evaluate(
         held_out |= {f"f1_{name}": round(scores["f1"], 4) for name, scores in metrics.get("classes", {}).items()}
         write_card(card.model_copy(update={"metrics": card.metrics | {"validation": held_out}}), run)
     return metrics
+
+
+def dense_figures(
+    dataset: Dataset, samples: Sequence[Sample], card: ModelCard, predict: Predict
+) -> dict[str, Any]:
+    """Measure the network on layers made of images it has not seen, see `dense_layer_figures`."""
+    images = (dataset.read(sample)[:2] for sample in samples)
+    return dense_layer_figures(lambda pixels: segment(pixels, card, predict).labels, images)
 
 
 def load_network(folder: RunFolder) -> tuple[ModelCard, Predict]:

@@ -19,6 +19,9 @@ COLUMNS = {
 }
 """Figures shown, with their headings."""
 
+LAYER_COLUMNS = {"true_percent": "true", "predicted_percent": "found", "worst_error": "worst error"}
+"""Figures of a level of made layers, with their headings."""
+
 UNSEEN = """None of these groups was trained on, and none served to choose the checkpoint or the thresholds: those were
 chosen on a tenth of the training groups that was set aside (`images.csv`)."""
 
@@ -71,6 +74,7 @@ def render(card: ModelCard, metrics: dict[str, Any]) -> str:
         "",
         *kmeans_lines(metrics["kmeans"]),
         "",
+        *(dense_layer_lines(metrics["dense_layers"]) if "dense_layers" in metrics else []),
         "## Examples",
         "",
         f"Input | truth | {' | '.join(methods)}, by the network's Kaggle score.",
@@ -141,4 +145,25 @@ def kmeans_lines(figures: dict[str, Any]) -> list[str]:
             f"- Phase contrast by texture, {phase['images']} images: confluency wrong by "
             f"{phase['confluency_error_absolute']:.1f} percentage points on average (bias {phase['bias']:+.1f})."
         )
+    return lines
+
+
+def dense_layer_lines(figures: dict[str, Any]) -> list[str]:
+    """Section on made layers of known confluency: a table for each kind, and what they have in common."""
+    about = (
+        f"Layers made of {figures['images']} validation images. Pasted: cells pasted into a field until the level is "
+        "reached. Mirrored: a small window of a field, mirrored to a whole image. Percent of the image."
+    )
+    lines = ["## Confluency up to a closed layer", "", about, ""]
+    for kind in ("pasted", "mirrored"):
+        part = figures[kind]
+        if not part["levels"]:
+            continue
+        rows = [[kind, str(one["layers"]), *(f"{one[name]:.1f}" for name in LAYER_COLUMNS)] for one in part["levels"]]
+        summary = (
+            f"{kind.capitalize()}: wrong by {part['mean_absolute_error']:.1f} points on average, a level by "
+            f"{part['worst_level_error']:+.1f} at worst (at {part['worst_level_percent']} %); the answers "
+            f"{'rise' if part['is_monotonic'] else 'do not always rise'} with the level."
+        )
+        lines += [*table(["kind", "layers", *LAYER_COLUMNS.values()], rows), "", summary, ""]
     return lines
