@@ -23,6 +23,7 @@ from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.dense_config import DenseConfig
 from monolayer_trainer.errors import DatasetError, SamplerError
 from monolayer_trainer.image_cache import CachedImage, ImageCache, boxes_of, centres_of
+from monolayer_trainer.phase_augmentation import PhaseConfig
 from monolayer_trainer.prepare import prepare
 from monolayer_trainer.sampler import Batch, CropSampler, SamplerConfig, class_odds, image_weights
 from monolayer_trainer.sampler_process import SamplerProcess, start_worker_process
@@ -267,6 +268,23 @@ def test_filled_crops_are_dense_and_fit_their_labels(discs: Path, magnification:
     assert (inside.mean(axis=(1, 2)) > 0.55).all()
     bright = batch.images.min(axis=3) > 128
     assert np.mean(bright == inside) > 0.92, "discs are bright, the ground is dark"
+
+
+def test_empty_crops_show_bare_ground_stretched_to_the_full_range(tmp_path: Path):
+    for name in ("images", "labels"):
+        (tmp_path / "source" / name).mkdir(parents=True)
+    image = np.random.default_rng(0).integers(100, 110, (128, 128)).astype(np.uint8)
+    labels = np.zeros((128, 128), np.uint8)
+    image[:20, :20], labels[:20, :20] = 250, 1
+    cv2.imwrite(str(tmp_path / "source" / "images" / "a.png"), image)
+    cv2.imwrite(str(tmp_path / "source" / "labels" / "a.png"), labels)
+    prepare(tmp_path / "source", tmp_path / "set")
+    nothing = dict.fromkeys(("halo", "rim", "local_contrast", "unevenness", "texture", "debris"), 0.0)
+    changes = PLAIN.model_copy(update={"phase": PhaseConfig(empty=1.0, **nothing)})
+    batch = CropSampler(tmp_path / "set", "train", SMALL.model_copy(update={"augmentation": changes})).batch(0)
+    assert batch.class_index.max() == 0
+    assert (batch.images.min(axis=(1, 2, 3)) == 0).all()
+    assert (batch.images.max(axis=(1, 2, 3)) == 255).all()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

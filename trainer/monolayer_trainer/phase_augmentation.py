@@ -34,6 +34,9 @@ class PhaseConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    empty: Probability = Field(
+        0.06, description="share of crops of bare ground, its grain stretched as an image without cells is"
+    )
     halo: Probability = Field(0.4, description="strengthen or weaken halos: add or take a band of frequencies")
     halo_low: float = Field(
         -0.6, ge=-1, description="weakest halo: this part of the band is added; negative takes away"

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from monolayer_core.model_card import NormalizationSpec
+from monolayer_core.normalization import normalize
 from monolayer_trainer.augmentation import AugmentationConfig, augment_intensity
 from monolayer_trainer.copy_paste import Filled, fill
 from monolayer_trainer.dataset import Dataset, Sample, Subset
@@ -27,6 +28,9 @@ REACH = 0.4
 
 OWN_CELLS = 0.4
 """Probability that cells to fill a crop with come from its own image."""
+
+EMPTY_PLACES = 12
+"""Places tried for a crop that is to be empty."""
 
 DENSE = 0.5
 """Beyond this coverage the places of a crop are compared and the densest is cut."""
@@ -143,18 +147,20 @@ class CropSampler:
         source = self._draw(rng)
         scale = draw_scale(rng, changes, source.diameter_px)
         side = max(round(config.crop_side / scale), 1)
-        dense = changes.dense if changes.dense is not None and rng.random() < changes.dense.probability else None
-        if dense is None:
+        dense, phase = changes.dense, changes.phase
+        if phase is not None and rng.random() < phase.empty:
+            image, labels, object_classes = self._emptiest(source, side, rng)
+        elif dense is not None and rng.random() < dense.probability:
+            image, labels, object_classes = self._filled(source, side, scale, rng, dense)
+        else:
             y, x = _place(source, side, rng, config.near_object, self._class_odds)
             image, labels = cut(source.image, source.labels, y=y, x=x, side=side, size=config.crop_side)
             object_classes = source.object_classes
-        else:
-            image, labels, object_classes = self._filled(source, side, scale, rng, dense)
         image, labels = orient(image, labels, rng, changes)
         if rng.random() < changes.elastic:
             image, labels = bend(image, labels, rng, changes.elastic_px)
-        if changes.phase is not None:
-            image = augment_phase(image, labels, rng, changes.phase)
+        if phase is not None:
+            image = augment_phase(image, labels, rng, phase)
         image = augment_intensity(image, rng, changes)
         return image, *make_targets(labels, object_classes, config.target)
 
@@ -162,6 +168,14 @@ class CropSampler:
         """Draw an image by its weight."""
         index = int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1], side="right"))
         return self._cache.read(self.samples[min(index, len(self.samples) - 1)])
+
+    def _emptiest(self, source: CachedImage, side: int, rng: np.random.Generator) -> Filled:
+        """Cut the emptiest of some places and normalise it by itself, as an image without cells would be."""
+        size = self._config.crop_side
+        places = [_place(source, side, rng, near_object=0) for _ in range(EMPTY_PLACES)]
+        y, x = min(places, key=lambda place: _covered_px(source.labels, place, side))
+        image, labels = cut(source.image, source.labels, y=y, x=x, side=side, size=size)
+        return Filled(normalize(image, self._config.normalization), labels, source.object_classes)
 
     def _filled(
         self, source: CachedImage, side: int, scale: float, rng: np.random.Generator, dense: DenseConfig
