@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from monolayer_core.model_card import ModelCard, Output, Thresholds, TrainingData
-from monolayer_trainer.tuning import score_with, tune_coarsely, tune_thresholds
+from monolayer_trainer.tuning import score_with, tune_coarsely, tune_thresholds, tuning_window
 
 CARD = ModelCard(
     name="toy",
@@ -76,3 +76,11 @@ def test_of_equal_scores_the_first_tried_is_taken(truth):
     perfect = answer((truth > 0) * 1.0, distance)
     assert tune_coarsely([truth], [perfect], CARD) == tune_coarsely([truth, truth], [perfect, perfect], CARD)
     assert tune_coarsely([truth], [perfect], CARD)[0] == Thresholds(foreground=0.4, seed=0.3)
+
+
+def test_of_a_large_image_the_middle_is_tuned_on():
+    image = np.arange(1000 * 900).reshape(1000, 900)
+    window = tuning_window(image)
+    assert window.shape == (512, 512)
+    assert window[0, 0] == image[244, 194]
+    assert tuning_window(image[:512, :100]).shape == (512, 100)

@@ -88,6 +88,15 @@ class Field(NamedTuple):
         return places, covered / ((bottom - top) * (right - left))
 
 
+class Measured(NamedTuple):
+    """What a network found in layers: level, true and predicted confluency of each, in percent, by kind of layer."""
+
+    images: int
+    side_px: int
+    pasted: list[tuple[int, float, float]]
+    mirrored: list[tuple[int, float, float]]
+
+
 def dense_layer_figures(
     segment: Callable[[Pixels], LabelImage],
     images: Iterable[tuple[Pixels, LabelImage]],
@@ -97,7 +106,31 @@ def dense_layer_figures(
     side_px: int = SIDE_PX,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compare the confluency of made layers with that found in them.
+    """Compare the confluency of made layers with that found in them: `measure_layers`, then `pool_layers`."""
+    return pool_layers(
+        [
+            measure_layers(
+                segment,
+                images,
+                levels_percent=levels_percent,
+                layers_per_level=layers_per_level,
+                side_px=side_px,
+                seed=seed,
+            )
+        ]
+    )
+
+
+def measure_layers(
+    segment: Callable[[Pixels], LabelImage],
+    images: Iterable[tuple[Pixels, LabelImage]],
+    *,
+    levels_percent: Sequence[int] = LEVELS_PERCENT,
+    layers_per_level: int = LAYERS_PER_LEVEL,
+    side_px: int = SIDE_PX,
+    seed: int = 0,
+) -> Measured:
+    """Make layers of held-out images and let a network find their confluency.
 
     Parameters
     ----------
@@ -113,6 +146,22 @@ def dense_layer_figures(
         Height and width of a layer.
     seed
         Of the layers; the same images and seed give the same layers.
+    """
+    fields = [Field.of(pixels, labels) for pixels, labels in images]
+    found: dict[Kind, list[tuple[int, float, float]]] = {}
+    for kind in get_args(Kind):
+        layers = make_layers(
+            fields, kind, levels_percent=levels_percent, layers_per_level=layers_per_level, side_px=side_px, seed=seed
+        )
+        found[kind] = [
+            (one.level_percent, confluency_percent(one.labels), confluency_percent(segment(one.pixels)))
+            for one in layers
+        ]
+    return Measured(len(fields), side_px, found["pasted"], found["mirrored"])
+
+
+def pool_layers(measured: Sequence[Measured]) -> dict[str, Any]:
+    """Summarise what one or several networks found in layers made of images they had not seen.
 
     Returns
     -------
@@ -123,17 +172,12 @@ def dense_layer_figures(
         ``is_monotonic``, whether the predicted means rise with the levels. Percent of the image and percentage points;
         None where no layer could be made.
     """
-    fields = [Field.of(pixels, labels) for pixels, labels in images]
-    figures: dict[str, Any] = {"images": len(fields), "side_px": side_px}
-    for kind in get_args(Kind):
-        layers = make_layers(
-            fields, kind, levels_percent=levels_percent, layers_per_level=layers_per_level, side_px=side_px, seed=seed
-        )
-        figures[kind] = summarise_layers(
-            (one.level_percent, confluency_percent(one.labels), confluency_percent(segment(one.pixels)))
-            for one in layers
-        )
-    return figures
+    return {
+        "images": sum(one.images for one in measured),
+        "side_px": measured[0].side_px,
+        "pasted": summarise_layers(layer for one in measured for layer in one.pasted),
+        "mirrored": summarise_layers(layer for one in measured for layer in one.mirrored),
+    }
 
 
 def make_layers(

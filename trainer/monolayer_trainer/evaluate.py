@@ -114,9 +114,7 @@ def evaluate(
     return metrics
 
 
-def dense_figures(
-    dataset: Dataset, samples: Sequence[Sample], card: ModelCard, predict: Predict
-) -> dict[str, Any]:
+def dense_figures(dataset: Dataset, samples: Sequence[Sample], card: ModelCard, predict: Predict) -> dict[str, Any]:
     """Measure the network on layers made of images it has not seen, see `dense_layer_figures`."""
     images = (dataset.read(sample)[:2] for sample in samples)
     return dense_layer_figures(lambda pixels: segment(pixels, card, predict).labels, images)

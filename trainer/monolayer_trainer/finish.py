@@ -11,7 +11,7 @@ from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.scoring import keras_predict, predict_examples, read_examples
-from monolayer_trainer.tuning import tune_thresholds
+from monolayer_trainer.tuning import tune_thresholds, tuning_window
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ def tuned(card: ModelCard, dataset: Dataset, folder: RunFolder, tuning: Sequence
     examples = read_examples(dataset, tuning, card)
     model = keras.saving.load_model(folder.model, compile=False)
     probabilities = predict_examples(examples, card, keras_predict(model))
-    thresholds, score = tune_thresholds([example.labels for example in examples], probabilities, card)
+    truths = [tuning_window(example.labels) for example in examples]
+    thresholds, score = tune_thresholds(truths, [tuning_window(one) for one in probabilities], card)
     metrics = {"tuning": {"images": len(examples), "kaggle_score": round(score, 4)}}
     return card.model_copy(update={"thresholds": thresholds, "metrics": metrics})

@@ -3,7 +3,15 @@
 from typing import Any
 
 from monolayer_trainer.methods import NETWORK
-from monolayer_trainer.report import COLUMNS, INTERVALS, method_row, modality_table, table
+from monolayer_trainer.report import (
+    COLUMNS,
+    INTERVALS,
+    class_lines,
+    dense_layer_lines,
+    method_row,
+    modality_table,
+    table,
+)
 
 HELD_OUT = """Each was judged by the one of {folds} networks that had not seen its group (`folds.csv`). That network's
 checkpoint and thresholds were chosen on a tenth of the groups of the other folds, set aside from its training."""
@@ -41,6 +49,8 @@ def render(metrics: dict[str, Any]) -> str:
         "",
         "![Kaggle score by modality](figures/scores_by_modality.png)",
         "",
+        *class_lines(metrics),
+        *(dense_layer_lines(metrics["dense_layers"]) if "dense_layers" in metrics else []),
         "## The network, by fold",
         "",
         *table(["fold", "images", "groups", *COLUMNS.values()], fold_rows(metrics["by_fold"])),

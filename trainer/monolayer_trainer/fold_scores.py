@@ -7,13 +7,17 @@ from typing import Any, NamedTuple
 
 from monolayer_core.arrays import LabelImage, Predict, Probabilities
 from monolayer_core.model_card import ModelCard, Thresholds
+from monolayer_core.pipeline import segment
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.cross_folder import CrossFolder
 from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.dense_layers import Measured, measure_layers, pool_layers
+from monolayer_trainer.detection import is_told_by_class
 from monolayer_trainer.evaluate import (
     load_network,
     overall_means,
     refuse_trained,
+    summarise_detected,
     summarise_method,
     write_scores,
 )
@@ -24,7 +28,10 @@ from monolayer_trainer.report_figures import draw_figures
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.scoring import predict_examples, read_examples
 from monolayer_trainer.tables import write_whole
-from monolayer_trainer.tuning import tune_thresholds
+from monolayer_trainer.tuning import tune_thresholds, tuning_window
+
+LAYERS_PER_LEVEL = 2
+"""Made layers of each level and kind for each fold."""
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +66,10 @@ def score_folds(dataset: Dataset, folder: CrossFolder, config: TrainConfig, fold
         "methods": {name: summarise_method(evaluated, name) for name in METHODS},
         "by_fold": by_fold(evaluated, fold_of, network_of),
     }
+    if is_told_by_class(dataset, dataset.samples):
+        metrics |= summarise_detected(dataset, evaluated)
+    if config.augmentation.dense is not None:
+        metrics["dense_layers"] = dense_figures(dataset, fold_of, network_of)
     write_scores(folder.scores, evaluated, fold_of=fold_of)
     draw_figures(folder.figures, metrics, dataset, evaluated, methods_for)
     thresholds, score = pooled_thresholds(dataset, fold_of, network_of)
@@ -99,6 +110,21 @@ def by_fold(
     return figures
 
 
+def dense_figures(dataset: Dataset, fold_of: dict[str, int], network_of: dict[int, Network]) -> dict[str, Any]:
+    """Measure each network on layers made of the images it held out, and pool them."""
+
+    def measured(number: int, network: Network) -> Measured:
+        images = (dataset.read(sample)[:2] for sample in dataset.samples if fold_of[sample.id] == number)
+        return measure_layers(
+            lambda pixels: segment(pixels, network.card, network.predict).labels,
+            images,
+            layers_per_level=LAYERS_PER_LEVEL,
+            seed=number,
+        )
+
+    return pool_layers([measured(number, network) for number, network in network_of.items()])
+
+
 def pooled_thresholds(
     dataset: Dataset, fold_of: dict[str, int], network_of: dict[int, Network]
 ) -> tuple[Thresholds, float]:
@@ -115,7 +141,8 @@ def pooled_thresholds(
     for sample in dataset.samples:
         network = network_of[fold_of[sample.id]]
         examples = read_examples(dataset, [sample], network.card)
-        truths += [example.labels for example in examples]
-        answers += predict_examples(examples, network.card, network.predict)
+        for truth, answer in zip(examples, predict_examples(examples, network.card, network.predict), strict=True):
+            truths.append(tuning_window(truth.labels))
+            answers.append(tuning_window(answer))
     untuned = network_of[1].card.model_copy(update={"thresholds": Thresholds()})
     return tune_thresholds(truths, answers, untuned)

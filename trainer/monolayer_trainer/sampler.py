@@ -172,7 +172,7 @@ class CropSampler:
     def _emptiest(self, source: CachedImage, side: int, rng: np.random.Generator) -> Filled:
         """Cut the emptiest of some places and normalise it by itself, as an image without cells would be."""
         size = self._config.crop_side
-        places = [_place(source, side, rng, near_object=0) for _ in range(EMPTY_PLACES)]
+        places = [_place(source, side, rng, 0.0, None) for _ in range(EMPTY_PLACES)]
         y, x = min(places, key=lambda place: _covered_px(source.labels, place, side))
         image, labels = cut(source.image, source.labels, y=y, x=x, side=side, size=size)
         return Filled(normalize(image, self._config.normalization), labels, source.object_classes)

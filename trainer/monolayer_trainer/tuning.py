@@ -6,8 +6,10 @@ The network answers once; only its answers are interpreted again and again.
 import itertools
 import logging
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from monolayer_core.arrays import LabelImage, Probabilities
 from monolayer_core.metrics import kaggle_score
@@ -26,7 +28,21 @@ MAX_HOLE_AREAS_PX = (0, 10, 50, 200)
 
 log = logging.getLogger(__name__)
 
+WINDOW_PX = 512
+"""Height and width of the part of a larger image that is tuned on."""
+
+Image = TypeVar("Image", bound=npt.NDArray[Any])
+
 Scored = tuple[Thresholds, float]
+
+
+def tuning_window(image: Image) -> Image:
+    """Cut the middle out of a large image ``(y, x)`` or ``(y, x, output)``.
+
+    Tuning interprets every image some fifty times. A window of a large one tells as much in a fraction of the time.
+    """
+    top, left = (max((length - WINDOW_PX) // 2, 0) for length in image.shape[:2])
+    return image[top : top + WINDOW_PX, left : left + WINDOW_PX]
 
 
 def tune_coarsely(truths: Sequence[LabelImage], probabilities: Sequence[Probabilities], card: ModelCard) -> Scored:

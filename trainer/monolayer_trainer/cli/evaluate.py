@@ -22,6 +22,9 @@ def evaluate(
     phase_contrast: Annotated[
         Path | None, typer.Option(help="Phase contrast images with labels, to measure K-means on.", exists=True)
     ] = None,
+    dense_layers: Annotated[
+        bool, typer.Option("--dense-layers", help="Measure confluency on made layers up to a closed one too.")
+    ] = False,
     tta: Annotated[bool, typer.Option("--tta", help="Average the answers for four mirror images.")] = False,
     limit: Annotated[int | None, typer.Option(help="Score or predict this many images only.")] = None,
 ) -> None:
@@ -42,5 +45,5 @@ def evaluate(
                 raise typer.Exit(1)
             return
         data = dataset or dataset_of(folder)
-        evaluate_run(run, data, phase_contrast_source=phase_contrast, tta=tta, limit=limit)
+        evaluate_run(run, data, phase_contrast_source=phase_contrast, dense_layers=dense_layers, tta=tta, limit=limit)
         typer.echo(folder.report.read_text(encoding="utf-8"))
