@@ -95,7 +95,9 @@ def read_answer(path: Path) -> dict[str, Any]:
     except ValueError:
         answer = None
     if not isinstance(answer, dict) or "confluency" not in answer:
-        raise InputError(f"{path} holds no answer of the service; --overwrite replaces it")
+        raise InputError(
+            f"{path} holds no answer of the service; `segment` and `confluency` replace it with --overwrite"
+        )
     return answer
 
 

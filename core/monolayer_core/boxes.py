@@ -45,7 +45,8 @@ def box_iou(first: Boxes, second: Boxes) -> npt.NDArray[np.float64]:
     sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
     shared = np.maximum(sides, 0).prod(axis=2)
     union = (first[..., 2:] - first[..., :2]).prod(axis=2) + (second[..., 2:] - second[..., :2]).prod(axis=2) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
+    iou: npt.NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
+    return iou
 
 
 def count_box_matches(truth: Boxes, prediction: Boxes, threshold: float = 0.5) -> int:

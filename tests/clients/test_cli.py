@@ -50,7 +50,7 @@ def table(path):
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
-@pytest.mark.parametrize("command", ["segment", "confluency", "submit", "validate", "score"])
+@pytest.mark.parametrize("command", ["segment", "confluency", "submit", "validate", "score", "stats"])
 def test_help_teaches_by_examples(monolayer, command):
     result = monolayer(command, "--help")
     assert result.exit_code == 0

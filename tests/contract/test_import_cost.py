@@ -20,6 +20,10 @@ CASES = {
         "monolayer_client",
         {"cv2", "scipy", "sklearn", "tifffile", "imagecodecs", "typer", "rich"},
     ),
+    "the command line draws no picture before it is asked to": (
+        "monolayer_client.cli.app",
+        {"cv2", "scipy", "sklearn", "matplotlib"},
+    ),
     "the client's part of core loads no imaging library": (
         "monolayer_core.rle, monolayer_core.metrics, monolayer_core.model_card, monolayer_core.submission",
         {"cv2", "scipy", "sklearn", "tifffile", "imagecodecs"},

@@ -6,6 +6,7 @@ import typer
 from monolayer_client.cli.confluency import confluency
 from monolayer_client.cli.score import score
 from monolayer_client.cli.segment import segment
+from monolayer_client.cli.stats import stats
 from monolayer_client.cli.submit import submit
 from monolayer_client.cli.validate import validate
 
@@ -22,6 +23,7 @@ def start() -> None:
     Examples:
       monolayer segment frame.tif                       one image
       monolayer confluency plate1/*.tif --out numbers   many images, a summary at the end
+      monolayer stats segmented -o stats.png            counts and areas by class
       monolayer submit stage1_test -o submission.csv    a Kaggle submission; run again to go on
       monolayer validate submission.csv
       monolayer score submission.csv --truth stage1_solution.csv
@@ -34,3 +36,4 @@ app.command()(confluency)
 app.command()(submit)
 app.command()(validate)
 app.command()(score)
+app.command()(stats)

@@ -97,7 +97,8 @@ def are_ratios(boxes: Sequence[Box]) -> bool:
 def in_pixels(boxes: Sequence[Box], height: int, width: int, *, ratios: bool) -> Boxes:
     """Coordinates of boxes in the pixels of their image, ``(box, 4)``."""
     scale = np.array([height, width] * 2 if ratios else [1.0] * 4)
-    return np.array([(b.ymin, b.xmin, b.ymax, b.xmax) for b in boxes], np.float64).reshape(-1, 4) * scale
+    boxes_px: Boxes = np.array([(b.ymin, b.xmin, b.ymax, b.xmax) for b in boxes], np.float64).reshape(-1, 4) * scale
+    return boxes_px
 
 
 def exclude(
