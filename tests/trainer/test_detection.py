@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from monolayer_core.class_counts import ClassCounts
+from monolayer_core.model_card import Thresholds, read_card, write_card
+from monolayer_trainer.card import draft_card
+from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.dataset import Dataset
 from monolayer_trainer.detection import (
     Found,
@@ -16,10 +19,11 @@ from monolayer_trainer.detection import (
     truth_boxes,
     write_class_counts,
 )
-from monolayer_trainer.evaluate import summarise_detected
+from monolayer_trainer.evaluate import evaluate, summarise_detected
 from monolayer_trainer.methods import Evaluated
 from monolayer_trainer.prepare import prepare
 from monolayer_trainer.report import class_lines
+from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.tables import read_rows
 
 
@@ -92,3 +96,39 @@ def test_the_summary_the_table_and_the_page_say_the_same(dataset: Dataset, tmp_p
 def test_no_images_have_no_classes():
     assert summarise_classes(("a", "b"), []) == {}
     assert summarise_classes(("a", "b"), [(), ()]) == {}
+
+
+def test_evaluate_writes_scores_by_class_into_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A network that takes bright for rbc and half bright for wbc, on images of which it misses one white cell."""
+    source, run = tmp_path / "source", tmp_path / "run"
+    source.mkdir()
+    rows = ["image,xmin,ymin,xmax,ymax,label"]
+    for name in "ab":
+        image = np.zeros((64, 96, 3), np.uint8)
+        image[10:30, 10:30] = 255
+        image[10:40, 50:80] = 128
+        cv2.imwrite(str(source / f"{name}.png"), image)
+        rows += [f"{name}.png,10,10,30,30,rbc", f"{name}.png,50,10,80,40,wbc", f"{name}.png,5,45,25,63,wbc"]
+    (source / "annotations.csv").write_text("\n".join(rows) + "\n")
+    dataset = prepare(source, tmp_path / "set", boxes="ellipse", validation_fraction=0.5)
+    folder = RunFolder(run)
+    config = TrainConfig(name="two", distance=False, depth=2, crop_side=64)
+    folder.begin(config)
+    card = draft_card(config, dataset, dataset.subset("train"), thresholds=Thresholds(foreground=0.5, seed=0.5))
+    write_card(card, run)
+
+    def predict(tiles: np.ndarray) -> np.ndarray:
+        grey = tiles[..., 0]
+        maps = [grey > 200, (grey > 60) & (grey < 200), np.zeros_like(grey)]
+        return np.stack([np.asarray(plane, np.uint8) * 255 for plane in maps], axis=-1)
+
+    monkeypatch.setattr("monolayer_trainer.evaluate.load_network", lambda folder: (card, predict))
+    metrics = evaluate(run, dataset.folder)
+    assert (metrics["classes"]["rbc"]["f1"], metrics["classes"]["rbc"]["count_error_per_image"]) == (1, 0)
+    assert metrics["classes"]["wbc"]["recall"] == 0.5
+    assert metrics["classes"]["wbc"]["count_error_per_image"] == 1
+    assert metrics["objects"]["network"]["f1"] == pytest.approx(0.8)
+    assert set(metrics["objects"]) == {"network", "kmeans", "otsu"}
+    assert read_card(run).metrics["validation"]["f1_wbc"] == pytest.approx(0.6667)
+    assert "| network: wbc | 0.667 | 1.000 | 0.500 | 1.000 | 2 | 1 |" in folder.report.read_text()
+    assert [row["matched"] for row in read_rows(folder.class_counts)] == ["1", "1"]
