@@ -20,9 +20,18 @@ import httpx2
 import matplotlib.pyplot as plt
 import numpy as np
 from benchmarks.service import running_service
+from docs.model_tables import (
+    blood_line,
+    cells_line,
+    class_table,
+    confluency_table,
+    layer_table,
+    nuclei_section,
+    score_table,
+)
 from starlette.testclient import TestClient
 
-from monolayer_core.model_card import ModelCard, read_card
+from monolayer_core.model_card import read_card
 from monolayer_service.app import create_app
 from monolayer_service.openapi import render_openapi
 from monolayer_service.reference import render_table
@@ -30,12 +39,17 @@ from monolayer_service.settings import SHIPPED_BUNDLES, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = "fluorescence_large.png"
-SHOWN_MODALITIES = {
-    "fluorescence": "fluorescence",
-    "histology_purple_bg": "stained tissue, purple ground",
-    "histology_white_bg": "stained tissue, white ground",
-    "brightfield_gray": "grey brightfield",
+PAGES = {
+    "nuclei": {"scores": score_table},
+    "cells": {"scores": confluency_table, "layers": layer_table},
+    "blood": {"scores": class_table},
 }
+"""Tables of each model's page, by the name of their place."""
+
+MODEL_OF = {"phase_contrast.png": "cells", "blood_smear.png": "blood"}
+"""Models that answer examples; the default of `/v1/segment` the others."""
+
+PLURALS = {"nucleus": "nuclei", "cell": "cells"}
 
 
 def main() -> None:
@@ -46,13 +60,22 @@ def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     sections["printed"] = fenced("text", printed_by(python_example(text)).strip())
-    metrics = json.loads((ROOT / "docs" / "models" / "nuclei" / "metrics.json").read_text(encoding="utf-8"))
-    sections["model"] = model_section(read_card(SHIPPED_BUNDLES / "nuclei"), metrics)
-    page = ROOT / "docs" / "models" / "nuclei.md"
-    scores = {"scores": score_table(metrics)}
-    page.write_text(replace_sections(page.read_text(encoding="utf-8"), scores), encoding="utf-8")
+    metrics = {name: read_metrics(name) for name in PAGES}
+    sections["model"] = nuclei_section(read_card(SHIPPED_BUNDLES / "nuclei"), metrics["nuclei"])
+    sections["cells"] = cells_line(read_card(SHIPPED_BUNDLES / "cells"), metrics["cells"])
+    sections["blood"] = blood_line(read_card(SHIPPED_BUNDLES / "blood"), metrics["blood"])
+    for name, tables in PAGES.items():
+        page = ROOT / "docs" / "models" / f"{name}.md"
+        scores = {title: table(metrics[name]) for title, table in tables.items()}
+        page.write_text(replace_sections(page.read_text(encoding="utf-8"), scores), encoding="utf-8")
     readme.write_text(replace_sections(text, sections), encoding="utf-8")
     (ROOT / "clients" / "openapi.json").write_text(render_openapi(), encoding="utf-8")
+
+
+def read_metrics(name: str) -> dict[str, Any]:
+    """The figures of a shipped model, as `monolayer-train evaluate` or `crossvalidate` wrote them."""
+    found: dict[str, Any] = json.loads((ROOT / "docs" / "models" / name / "metrics.json").read_text(encoding="utf-8"))
+    return found
 
 
 def python_example(readme: str) -> str:
@@ -91,49 +114,6 @@ def shortened(answer: dict[str, Any]) -> str:
     return text.replace('["@first"]', f"[\n    {listed}\n  ]")
 
 
-def model_section(card: ModelCard, metrics: Mapping[str, Any]) -> str:
-    """Scores of a model as a table: the network beside K-means and Otsu on the same images."""
-    data = card.training_data
-    introduction = (
-        f"`{card.name}` {card.version}: a U-Net trained on {data.images} images with {data.objects:,} nuclei "
-        f"({data.name}, {data.licence}). Scores on images of other fields, to which no weight and no threshold was "
-        "fitted, though [one rule was chosen after a look at some of them](docs/models/nuclei.md); brackets hold the "
-        "95 % bootstrap interval by field."
-    )
-    return f"{introduction}\n\n{score_table(metrics)}"
-
-
-def score_table(metrics: Mapping[str, Any]) -> str:
-    """The network beside K-means and Otsu, one row for all images and one per modality."""
-    lines = [
-        "| images | number | Kaggle score | AP at IoU 0.5 | Dice | K-means, Kaggle score | Otsu, Kaggle score |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    return "\n".join([*lines, *score_rows(metrics["methods"])])
-
-
-def score_rows(methods: Mapping[str, Any]) -> list[str]:
-    network, kmeans, otsu = (methods[name] for name in ("network", "kmeans", "otsu"))
-    rows = []
-    for modality, title in {None: "all", **SHOWN_MODALITIES}.items():
-        scores = part(network, modality)
-        cells = [title, str(scores["images"]), interval(scores["kaggle_score"])]
-        cells += [f"{scores[name]['mean']:.3f}" for name in ("average_precision_50", "dice")]
-        cells += [f"{part(other, modality)['kaggle_score']['mean']:.3f}" for other in (kmeans, otsu)]
-        rows.append(f"| {' | '.join(cells)} |")
-    return rows
-
-
-def part(summary: Mapping[str, Any], modality: str | None) -> Mapping[str, Any]:
-    """The scores over all images or over those of one modality."""
-    found: Mapping[str, Any] = summary["overall"] if modality is None else summary["by_modality"][modality]
-    return found
-
-
-def interval(score: Mapping[str, float]) -> str:
-    return f"{score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}]"
-
-
 def fenced(language: str, text: str) -> str:
     return f"```{language}\n{text}\n```"
 
@@ -156,15 +136,18 @@ def replace_sections(text: str, sections: Mapping[str, str]) -> str:
 
 def picture_of_examples(service: TestClient, path: Path) -> None:
     """Draw the service's own overlays of all examples with their counts and confluency."""
-    names = sorted(file.name for file in (ROOT / "examples").glob("*.png"))
-    figure, axes = plt.subplots(2, 4, figsize=(16, 8.6), layout="constrained")
+    names = sorted((file.name for file in (ROOT / "examples").glob("*.png")), key=lambda name: name in MODEL_OF)
+    figure, axes = plt.subplots(2, 5, figsize=(20, 8.6), layout="constrained")
     for axis, name in zip(axes.flat, names, strict=True):
-        answer = post(service, name).json()
-        overlay = cv2.imdecode(np.frombuffer(post(service, name, format="png").content, np.uint8), cv2.IMREAD_COLOR_RGB)
+        options = {"model": MODEL_OF[name]} if name in MODEL_OF else {}
+        answer = post(service, name, **options).json()
+        picture = post(service, name, format="png", **options).content
+        overlay = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
         side = min(overlay.shape[:2])
         axis.imshow(overlay[:side, :side], interpolation="antialiased")
         title = name.removesuffix(".png").replace("_", ", ")
-        axis.set_title(f"{title}: {answer['count']} nuclei, {answer['confluency']['percent']:.1f} %", fontsize=13)
+        counts = ", ".join(f"{count} {PLURALS.get(kind, kind)}" for kind, count in answer["counts"].items())
+        axis.set_title(f"{title}: {counts}, {answer['confluency']['percent']:.1f} %", fontsize=13)
         axis.axis("off")
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=80, metadata={"Software": None})
