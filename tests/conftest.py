@@ -15,6 +15,9 @@ from monolayer_core.model_card import (
     MODEL_NAME,
     TEST_INPUT_NAME,
     TEST_OUTPUT_NAME,
+    Agreement,
+    Float16Network,
+    Int8Network,
     ModelCard,
     Output,
     Thresholds,
@@ -135,18 +138,33 @@ def write_toy_bundle(
     confluency_of: str = "nucleus",
     version: str = "1.2.0",
     tile_sides: Sequence[int] = (64, 128),
+    int8_default: bool | None = None,
+    float16: bool = False,
 ) -> Path:
+    """`int8_default` is the card's advice; None leaves int8 out.
+
+    The files of lower precision compute as the float32 one does and are told apart by what they call themselves.
+    """
     import onnx
     import onnxruntime as ort
 
     bundle = folder / name
     bundle.mkdir(parents=True)
     channel_count = 1 if channels == "grey" else 3
-    onnx.save(toy_network(channel_count, len(classes)), bundle / MODEL_NAME)
-    session = ort.InferenceSession(bundle / MODEL_NAME, providers=["CPUExecutionProvider"])
+    agreement = Agreement(images=1, subset="tuning", level_difference=0.0, confluency_difference=0.0)
+    int8 = int8_default is not None and Int8Network(
+        default_on_cpu=int8_default, reason="a test", calibration_tiles=1, speedup=1.0, agreement=agreement
+    )
+    half = float16 and Float16Network(agreement=agreement)
     tiles = np.random.default_rng(0).integers(0, 256, (2, 32, 48, channel_count), np.uint8)
     np.save(bundle / TEST_INPUT_NAME, tiles)
-    np.save(bundle / TEST_OUTPUT_NAME, session.run(None, {"image": tiles})[0])
+    files = [(MODEL_NAME, TEST_OUTPUT_NAME)] + [(lower.file, lower.test_output) for lower in (int8, half) if lower]
+    for file, answer in files:
+        network = toy_network(channel_count, len(classes))
+        network.graph.name = file
+        onnx.save(network, bundle / file)
+        session = ort.InferenceSession(bundle / file, providers=["CPUExecutionProvider"])
+        np.save(bundle / answer, session.run(None, {"image": tiles})[0])
     card = ModelCard(
         name=name,
         version=version,
@@ -163,6 +181,8 @@ def write_toy_bundle(
         divisor=8,
         thresholds=Thresholds(foreground=0.5, seed=0.6, min_area_px=4, max_hole_area_px=16),
         training_data=TrainingData(name="none", licence="CC0-1.0", source="written by hand", images=0, objects=0),
+        int8=int8 or None,
+        float16=half or None,
         files={file.name: sha256_of_file(file) for file in sorted(bundle.iterdir())},
     )
     write_card(card, bundle)

@@ -6,7 +6,7 @@ sides or thresholds is a new card. Only numpy and pydantic are needed to read it
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,6 +16,13 @@ CARD_NAME = "model_card.json"
 MODEL_NAME = "model.onnx"
 TEST_INPUT_NAME = "test_input.npy"
 TEST_OUTPUT_NAME = "test_output.npy"
+INT8_MODEL_NAME = "model.int8.onnx"
+INT8_TEST_OUTPUT_NAME = "test_output.int8.npy"
+FLOAT16_MODEL_NAME = "model.fp16.onnx"
+FLOAT16_TEST_OUTPUT_NAME = "test_output.fp16.npy"
+
+Precision: TypeAlias = Literal["float32", "int8", "float16"]
+"""In what kind of numbers a file of the bundle computes."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
@@ -76,6 +83,44 @@ class TrainingData(CardModel):
     objects: int = Field(ge=0)
 
 
+class Agreement(CardModel):
+    """How a file of lower precision compares with the float32 one of the same bundle, on the same images.
+
+    Scores need labelled images; they are None where there were none.
+    """
+
+    images: int = Field(ge=1, description="images that both answered")
+    subset: Literal["tuning", "training", "unlabelled"] = Field(description="what these images served for in training")
+    level_difference: float = Field(ge=0, description="mean absolute difference of a probability, in steps of 1/255")
+    confluency_difference: float = Field(
+        ge=0, le=100, description="mean absolute difference of the confluency of an image, in percentage points"
+    )
+    kaggle_score_float32: Fraction | None = None
+    kaggle_score: Fraction | None = Field(None, description="of the file of lower precision")
+    confluency_error_float32: float | None = Field(None, description="mean absolute error, in percentage points")
+    confluency_error: float | None = Field(None, description="that of the file of lower precision")
+
+
+class Int8Network(CardModel):
+    """The file whose convolutions compute in eight bits, for processors."""
+
+    file: FileName = INT8_MODEL_NAME
+    test_output: FileName = INT8_TEST_OUTPUT_NAME
+    default_on_cpu: bool = Field(description="whether it answers on a CPU unless float32 is asked for")
+    reason: str = Field(description="why it is the default there, or why it is not")
+    calibration_tiles: int = Field(ge=1, description="tiles of training images from which the ranges were taken")
+    speedup: float = Field(gt=0, description="time of float32 over its own, where the bundle was made")
+    agreement: Agreement
+
+
+class Float16Network(CardModel):
+    """The file whose convolutions compute in half precision, for GPUs; used when it is asked for."""
+
+    file: FileName = FLOAT16_MODEL_NAME
+    test_output: FileName = FLOAT16_TEST_OUTPUT_NAME
+    agreement: Agreement
+
+
 class ModelCard(CardModel):
     """Everything the service, the evaluation and the parity check need to know of a network.
 
@@ -101,6 +146,8 @@ class ModelCard(CardModel):
     thresholds: Thresholds = Thresholds()
     training_data: TrainingData
     metrics: dict[str, Any] = Field(default_factory=dict, description="scores on images held out of training")
+    int8: Int8Network | None = Field(None, description="the file for the CPU, where the bundle has one")
+    float16: Float16Network | None = Field(None, description="the file in half precision, where the bundle has one")
     files: dict[FileName, Sha256] = Field(default_factory=dict, description="SHA-256 of every other file of the bundle")
     versions: dict[str, str] = Field(default_factory=dict, description="libraries that made the bundle")
 
@@ -113,6 +160,13 @@ class ModelCard(CardModel):
     def classes(self) -> tuple[str, ...]:
         """Names of the object classes, in the order of the network's class outputs."""
         return tuple(output.name for output in self.outputs if output.role == "class")
+
+    def files_of(self, precision: Precision) -> tuple[str, str] | None:
+        """Name the network file and the test answer of a precision, or None where the bundle has no such file."""
+        if precision == "float32":
+            return MODEL_NAME, TEST_OUTPUT_NAME
+        network = self.int8 if precision == "int8" else self.float16
+        return (network.file, network.test_output) if network else None
 
     def output_index(self, role: Literal["boundary", "distance"]) -> int | None:
         """Index of the output channel with this role, or None where the network has none."""

@@ -109,11 +109,22 @@ def load_registry(settings: Settings, plan: ComputePlan, metrics: Metrics) -> Re
 
 def _open(folder: Path, settings: Settings, plan: ComputePlan, metrics: Metrics) -> Bundle:
     try:
-        network = open_bundle(folder, prefer_cuda=settings.device != "cpu", threads=plan.network_threads)
+        network = open_bundle(
+            folder,
+            prefer_cuda=settings.device != "cpu",
+            threads=plan.network_threads,
+            precision=settings.precision,
+        )
     except MonolayerError as error:
         log.error("bundle refused", bundle=folder.name, reason=str(error))  # noqa: TRY400 - the reason says it all
         return Bundle(folder.name, None, str(error))
-    log.info("bundle opened", bundle=folder.name, version=network.card.version, provider=network.provider)
+    log.info(
+        "bundle opened",
+        bundle=folder.name,
+        version=network.card.version,
+        provider=network.provider,
+        precision=network.precision,
+    )
     segmenter = OnnxSegmenter(network, metrics, batch_size=settings.batch_size, max_tile_side=settings.max_tile_side)
     bundle = Bundle(folder.name, segmenter, needs_cuda=settings.device == "cuda")
     if bundle.problem is not None:

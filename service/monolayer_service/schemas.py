@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monolayer_core.model_card import ModelCard
+from monolayer_core.model_card import ModelCard, Precision
 
 
 class Schema(BaseModel):
@@ -159,7 +159,8 @@ class BundleInfo(Schema):
     state: Literal["ready", "degraded", "broken"]
     problem: str | None
     provider: str | None = Field(description="execution provider really in use")
-    sha256: str | None = Field(description="of the ONNX file")
+    precision: Precision | None = Field(description="numbers that the file in use computes in")
+    sha256: str | None = Field(description="of the ONNX file in use")
     tile_sides: list[int] = Field(description="tile sides that are used, in pixels")
     warm_tile_sides: list[int]
     default_of: list[str] = Field(description="calls it answers when none is named")

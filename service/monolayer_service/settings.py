@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         "auto",
         description="Where networks run: `auto` takes CUDA where it works, `cuda` reports not ready where it does not.",
     )
+    precision: Literal["auto", "float32", "int8", "float16"] = Field(
+        "auto",
+        description="File of a bundle that answers: `auto` takes int8 on a CPU where the card recommends it, else "
+        "float32; `int8` acts on a CPU and `float16` on a GPU where the bundle has that file.",
+    )
     batch_size: Count = Field(0, description="Tiles per run of the network; 0 means 1 on a CPU and 8 on a GPU.")
     max_tile_side: PositiveInt = Field(
         1024,

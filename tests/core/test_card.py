@@ -191,3 +191,36 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
         read_card(tmp_path)
     with pytest.raises(BundleError, match=f"{MODEL_NAME} cannot be read"):
         verify_files(make_card(files={MODEL_NAME: "0" * 64}), tmp_path)
+
+
+AGREEMENT = {"images": 44, "subset": "tuning", "level_difference": 0.28, "confluency_difference": 0.06}
+INT8 = {
+    "default_on_cpu": True,
+    "reason": "as good as float32 and 1.9 times as fast",
+    "calibration_tiles": 96,
+    "speedup": 1.9,
+    "agreement": AGREEMENT,
+}
+
+
+def test_each_precision_has_its_files_where_the_bundle_has_them():
+    card = make_card(int8=INT8)
+    assert card.files_of("float32") == ("model.onnx", "test_output.npy")
+    assert card.files_of("int8") == ("model.int8.onnx", "test_output.int8.npy")
+    assert card.files_of("float16") is None
+    assert make_card(float16={"agreement": AGREEMENT}).files_of("float16") == (
+        "model.fp16.onnx",
+        "test_output.fp16.npy",
+    )
+
+
+def test_the_files_of_lower_precision_survive_writing_and_reading(tmp_path):
+    card = make_card(int8=INT8, float16={"agreement": AGREEMENT})
+    write_card(card, tmp_path)
+    assert read_card(tmp_path) == card
+
+
+@pytest.mark.parametrize("change", [{"file": "../model.onnx"}, {"speedup": 0}, {"calibration_tiles": 0}])
+def test_an_int8_network_is_described_in_full_and_within_its_folder(change):
+    with pytest.raises(ValidationError, match=next(iter(change))):
+        make_card(int8=INT8 | change)

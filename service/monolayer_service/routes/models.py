@@ -36,6 +36,7 @@ def describe(bundle: Bundle, services: Services) -> BundleInfo:
         state=state,
         problem=bundle.problem,
         provider=network.provider if network else None,
+        precision=network.precision if network else None,
         sha256=network.sha256 if network else None,
         tile_sides=list(segmenter.tile_sides) if segmenter else [],
         warm_tile_sides=[size.width for size in network.warm_sizes if size.height == size.width] if network else [],

@@ -4,52 +4,100 @@ Digests first, then the graph against the card, then the network against its tes
 """
 
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import onnxruntime as ort
+import structlog
 
 from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError
-from monolayer_core.model_card import (
-    MODEL_NAME,
-    TEST_INPUT_NAME,
-    TEST_OUTPUT_NAME,
-    ModelCard,
-    read_card,
-    verify_files,
-)
-from monolayer_service.segmenters.session import INPUT_NAME, OUTPUT_NAME, Network, TileSize
+from monolayer_core.model_card import TEST_INPUT_NAME, ModelCard, Precision, read_card, verify_files
+from monolayer_service.segmenters.session import CPU, CUDA, INPUT_NAME, OUTPUT_NAME, Network, TileSize
 
-TEST_TOLERANCE = 2
-"""Largest difference of a test probability, in steps of 1/255: sums of floats differ between processors."""
+log = structlog.get_logger(__name__)
+
+TEST_TOLERANCES: dict[Precision, int] = {"float32": 2, "int8": 2, "float16": 8}
+"""Largest difference of a test probability by precision, in steps of 1/255.
+
+Sums of floats differ between processors. The integers of int8 do not: its weights are small enough that no processor
+runs over, so that only the last, float layer can differ. Half precision has three digits, and its stored answer comes
+from a processor, which rounds elsewhere than a GPU."""
 
 TEST_OUTLIERS = 1e-3
 """Share of test probabilities that may differ by more: at a steep edge rounding tips single pixels."""
 
-_REQUIRED_FILES = (MODEL_NAME, TEST_INPUT_NAME, TEST_OUTPUT_NAME)
+PrecisionChoice: TypeAlias = Literal["auto"] | Precision
 
 
-def open_bundle(folder: Path, *, prefer_cuda: bool, threads: int) -> Network:
+def open_bundle(folder: Path, *, prefer_cuda: bool, threads: int, precision: PrecisionChoice = "auto") -> Network:
     """Open and verify a bundle.
+
+    The float32 file and the one that is to answer are both held against the test tensors, on the provider that answers.
+
+    Parameters
+    ----------
+    folder
+        Of the bundle.
+    prefer_cuda
+        Whether to run on a GPU where one works.
+    threads
+        For one run of the network.
+    precision
+        What the operator asked for, see `choose_precision`.
 
     Raises
     ------
     BundleError
         A file is missing or damaged, the card is not valid or belongs to another folder, the graph is not what the card
-        says, or the network does not reproduce its test tensors.
+        says, or a network does not reproduce its test tensors.
     """
     card = read_card(folder)
     if card.name != folder.name:
         raise BundleError(f"the card is that of {card.name!r}, the folder is called {folder.name!r}")
-    if missing := [name for name in _REQUIRED_FILES if name not in card.files]:
+    needed = {TEST_INPUT_NAME, *(name for kind in get_args(Precision) for name in card.files_of(kind) or ())}
+    if missing := sorted(needed - card.files.keys()):
         raise BundleError(f"the card lists no digest of {', '.join(missing)}")
     verify_files(card, folder)
-    network = Network(folder / MODEL_NAME, card, prefer_cuda=prefer_cuda, threads=threads)
-    tiles, expected = _read_tensor(folder / TEST_INPUT_NAME), _read_tensor(folder / TEST_OUTPUT_NAME)
-    size = TileSize(*tiles.shape[1:3])
-    _compare_graph(network.open(size), card, size)
-    _compare_answer(network.run(tiles), expected)
-    return network
+    tiles = _read_tensor(folder / TEST_INPUT_NAME)
+
+    def open_verified(kind: Precision) -> Network:
+        own = card.files_of(kind)
+        if own is None:
+            raise BundleError(f"there is no {kind} network")
+        network = Network(folder / own[0], card, prefer_cuda=prefer_cuda, threads=threads, precision=kind)
+        size = TileSize(*tiles.shape[1:3])
+        _compare_graph(network.open(size), card, size)
+        _compare_answer(network.run(tiles), _read_tensor(folder / own[1]), TEST_TOLERANCES[kind])
+        return network
+
+    network = open_verified("float32")
+    chosen = choose_precision(card, precision, network.provider)
+    if chosen != precision != "auto":
+        log.warning("precision not available", bundle=card.name, wanted=precision, provider=network.provider)
+    return network if chosen == "float32" else open_verified(chosen)
+
+
+def choose_precision(card: ModelCard, wanted: PrecisionChoice, provider: str) -> Precision:
+    """Decide which file of a bundle answers.
+
+    Eight bits are for processors and half precision is for GPUs; elsewhere either is slower than float32. What is not
+    in the bundle, or not for this provider, leaves float32.
+
+    Parameters
+    ----------
+    card
+        Says which files there are, and whether int8 is good enough to be the default on a CPU.
+    wanted
+        The operator's setting.
+    provider
+        Where the network really runs.
+    """
+    if card.int8 and provider == CPU and (wanted == "int8" or (wanted == "auto" and card.int8.default_on_cpu)):
+        return "int8"
+    if card.float16 and provider == CUDA and wanted == "float16":
+        return "float16"
+    return "float32"
 
 
 def _read_tensor(path: Path) -> TileBatch:
@@ -79,13 +127,13 @@ def _compare_port(kind: str, ports: list[ort.NodeArg], name: str, shape: tuple[i
         raise BundleError(f"the network's {kind} has the shape {found_shape}, the card asks for (n, {str(shape)[1:]}")
 
 
-def _compare_answer(answer: TileBatch, expected: TileBatch) -> None:
+def _compare_answer(answer: TileBatch, expected: TileBatch, tolerance: int) -> None:
     if answer.shape != expected.shape:
         raise BundleError(f"the test answer has the shape {answer.shape}, expected {expected.shape}")
     distance = np.abs(answer.astype(np.int16) - expected)
-    outliers = np.count_nonzero(distance > TEST_TOLERANCE) / distance.size
+    outliers = np.count_nonzero(distance > tolerance) / distance.size
     if outliers > TEST_OUTLIERS:
         raise BundleError(
             f"the network does not reproduce its test tensors: {100 * outliers:.2f} % of the values differ by more "
-            f"than {TEST_TOLERANCE}/255, at most by {distance.max()}/255"
+            f"than {tolerance}/255, at most by {distance.max()}/255"
         )

@@ -15,7 +15,7 @@ import structlog
 
 from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError, PredictionError
-from monolayer_core.model_card import ModelCard
+from monolayer_core.model_card import ModelCard, Precision
 
 log = structlog.get_logger(__name__)
 
@@ -45,16 +45,24 @@ class TileSize:
 class Network:
     """One network file, and its sessions by the provider they were asked for and tile size.
 
+    All of them run the same file, so that its digest holds for every answer, also where a fault on the GPU sent one to
+    the CPU.
+
     Attributes
     ----------
+    precision
+        In what kind of numbers the file computes.
     wanted
         The provider that sessions are asked for.
     provider
         The same as long as every session really runs there, else the one that another was given instead.
     """
 
-    def __init__(self, path: Path, card: ModelCard, *, prefer_cuda: bool, threads: int) -> None:
+    def __init__(
+        self, path: Path, card: ModelCard, *, prefer_cuda: bool, threads: int, precision: Precision = "float32"
+    ) -> None:
         self.card = card
+        self.precision = precision
         self.sha256 = card.files[path.name]
         self.wanted = CUDA if prefer_cuda and CUDA in ort.get_available_providers() else CPU
         self.provider = self.wanted
