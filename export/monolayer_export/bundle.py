@@ -1,19 +1,19 @@
 """The folder that the service reads: written beside its place, verified there, then put in place in one step."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError
 from monolayer_core.model_card import (
-    MODEL_NAME,
     TEST_INPUT_NAME,
-    TEST_OUTPUT_NAME,
     ModelCard,
+    Precision,
     read_card,
     sha256_of_file,
     verify_files,
@@ -68,21 +68,44 @@ def refuse_existing(target: Path, *, force: bool) -> None:
         raise ExportError(f"{target} exists: give --force to replace it")
 
 
-def write_bundle(folder: Path, card: ModelCard, model: bytes, test_input: TileBatch) -> ModelCard:
-    """Write network, test tensors and card into an empty folder.
+def write_bundle(
+    folder: Path, card: ModelCard, networks: Mapping[Precision, bytes], test_input: TileBatch
+) -> ModelCard:
+    """Write networks, test tensors and card into an empty folder.
 
-    The stored answer is what onnxruntime gives on this processor; the service recomputes it when it loads the bundle.
+    The stored answers are what onnxruntime gives on this processor; the service recomputes them when it loads the
+    bundle.
+
+    Parameters
+    ----------
+    folder
+        To be filled.
+    card
+        Describes every one of the networks.
+    networks
+        Content of the ONNX files by precision, float32 among them.
+    test_input
+        uint8 ``(n, y, x, channel)``.
 
     Returns
     -------
     ModelCard
         The card with the digests of the files.
+
+    Raises
+    ------
+    BundleError
+        The card does not describe one of the networks.
     """
-    (folder / MODEL_NAME).write_bytes(model)
     np.save(folder / TEST_INPUT_NAME, test_input, allow_pickle=False)
-    np.save(folder / TEST_OUTPUT_NAME, onnx_predict(model)(test_input), allow_pickle=False)
-    names = (MODEL_NAME, TEST_INPUT_NAME, TEST_OUTPUT_NAME)
-    card = card.model_copy(update={"files": {name: sha256_of_file(folder / name) for name in names}})
+    names = [TEST_INPUT_NAME]
+    for precision, content in networks.items():
+        if (own := card.files_of(precision)) is None:
+            raise BundleError(f"the card does not describe the {precision} network")
+        (folder / own[0]).write_bytes(content)
+        np.save(folder / own[1], onnx_predict(content)(test_input), allow_pickle=False)
+        names += own
+    card = card.model_copy(update={"files": {name: sha256_of_file(folder / name) for name in sorted(names)}})
     write_card(card, folder)
     return card
 
@@ -93,12 +116,14 @@ def verify_bundle(folder: Path) -> ModelCard:
     Raises
     ------
     BundleError
-        The card is not valid, a file is damaged, or the network's answer is not the stored one.
+        The card is not valid, a file is damaged, or a network's answer is not the stored one.
     """
     card = read_card(folder)
     verify_files(card, folder)
-    test_input, stored = (np.load(folder / name, allow_pickle=False) for name in (TEST_INPUT_NAME, TEST_OUTPUT_NAME))
-    answer = onnx_predict((folder / MODEL_NAME).read_bytes(), side=test_input.shape[1])(test_input)
-    if answer.shape != stored.shape or np.abs(answer.astype(np.int16) - stored).max() > 1:
-        raise BundleError(f"{folder / MODEL_NAME} does not give {TEST_OUTPUT_NAME}")
+    test_input = np.load(folder / TEST_INPUT_NAME, allow_pickle=False)
+    for own in filter(None, map(card.files_of, get_args(Precision))):
+        answer = onnx_predict((folder / own[0]).read_bytes(), side=test_input.shape[1])(test_input)
+        stored = np.load(folder / own[1], allow_pickle=False)
+        if answer.shape != stored.shape or np.abs(answer.astype(np.int16) - stored).max() > 1:
+            raise BundleError(f"{folder / own[0]} does not give {own[1]}")
     return card

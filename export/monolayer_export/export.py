@@ -1,7 +1,6 @@
 """The steps from a training run to a bundle, in their order."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,15 +20,13 @@ from monolayer_export.graph import add_uint8_rim, check_graph, describe
 from monolayer_export.halo import HaloMeasurement, measure_halo, widest_halo
 from monolayer_export.images import TrialImages, gather_images, square_crop, synthetic_images
 from monolayer_export.parity import ParityResult, check_parity, compare, parity_cases
+from monolayer_export.precisions import INT8_ALONE, Announce, Wanted, images_for, lower_precisions
 from monolayer_export.session import onnx_predict
 from monolayer_export.simplify import simplify
 
 LIBRARIES = ("keras", "numpy", "onnx", "onnxruntime", "tensorflow", "tf2onnx")
 
 log = logging.getLogger(__name__)
-
-Announce = Callable[[str], None]
-"""Told what is done next, in a few words."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,8 @@ def export_run(
     name: str | None = None,
     version: str | None = None,
     images: Path | None = None,
+    calibration_images: Path | None = None,
+    wanted: Wanted = INT8_ALONE,
     force: bool = False,
     announce: Announce = lambda _: None,
 ) -> ExportReport:
@@ -65,6 +64,11 @@ def export_run(
         Replace those of the draft.
     images
         Real images, see `gather_images`.
+    calibration_images
+        A prepared data set or any folder of images for the files of lower precision; those that the run was trained
+        and tuned on by default.
+    wanted
+        Files of lower precision to make beside the float32 one.
     force
         Replace a bundle that is there.
     announce
@@ -78,6 +82,7 @@ def export_run(
         The draft of the card is missing or not valid, or the finished bundle does not hold.
     """
     refuse_existing(target, force=force)
+    prepared = images_for(run, calibration_images)
     card = _rename(read_card(run), name=name, version=version)
     announce("reading the trained network")
     network = load_network(run)
@@ -91,9 +96,10 @@ def export_run(
     announce("measuring the halo")
     halo = find_halo(model, card, trial)
     card = complete_card(card, halo, trial)
+    card, lower = lower_precisions(model, card, prepared, wanted, trial=trial.images, announce=announce)
     announce("writing and verifying the bundle")
     with replacing(target, force=force) as folder:
-        write_bundle(folder, card, to_bytes(model), _test_input(card, trial))
+        write_bundle(folder, card, {"float32": to_bytes(model), **lower}, _test_input(card, trial))
         card = verify_bundle(folder)
     return ExportReport(card, model, parity, halo, trial)
 

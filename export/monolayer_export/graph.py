@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from monolayer_core.model_card import ModelCard
+from monolayer_core.model_card import ModelCard, Precision
 from monolayer_export.convert import OPSET
 from monolayer_export.errors import ExportError
 from monolayer_export.layout import TO_FIRST, TO_LAST
@@ -61,7 +61,7 @@ def add_uint8_rim(model: onnx.ModelProto, card: ModelCard) -> None:
         values.append(helper.make_tensor_value_info(name, TensorProto.UINT8, ("n", height, width, channels)))
 
 
-def describe(model: onnx.ModelProto, card: ModelCard) -> None:
+def describe(model: onnx.ModelProto, card: ModelCard, *, precision: Precision = "float32") -> None:
     """Write into the file what it is, so that it is known even where it is met without its card."""
     model.producer_name, model.producer_version, model.domain = "monolayer-export", "", ""
     model.ir_version = IR_VERSION
@@ -79,6 +79,8 @@ def describe(model: onnx.ModelProto, card: ModelCard) -> None:
         "licence": card.training_data.licence,
         "training_data": card.training_data.name,
     }
+    if precision != "float32":
+        facts["precision"] = precision
     helper.set_model_props(model, facts)
 
 

@@ -103,7 +103,7 @@ def evenly_spaced(items: Sequence[Item], count: int) -> list[Item]:
     >>> evenly_spaced("abcdefg", 3)
     ['a', 'c', 'e']
     """
-    step = max(len(items) / count, 1.0)
+    step = max(len(items) / max(count, 1), 1.0)
     return [items[int(index * step)] for index in range(min(count, len(items)))]
 
 

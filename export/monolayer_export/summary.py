@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from monolayer_core.model_card import MODEL_NAME
+from monolayer_core.model_card import MODEL_NAME, Agreement, ModelCard
 from monolayer_export.export import ExportReport
 from monolayer_export.graph import count_operators
 from monolayer_export.halo import HaloMeasurement
@@ -28,9 +28,44 @@ def print_summary(report: ExportReport, bundle: Path, console: Console) -> None:
     table.add_row("parity", describe_parity(report))
     table.add_row("halo", describe_halo(report.halo))
     table.add_row("measured on", report.images.origin)
+    _add_precisions(table, card)
     console.print(table)
     if report.halo.curve:
         console.print(_curve_table(report.halo))
+
+
+def print_precisions(card: ModelCard, bundle: Path, console: Console) -> None:
+    """Print what became of the files of lower precision of a bundle."""
+    table = Table(title=f"{card.name} {card.version}", show_header=False, title_justify="left")
+    table.add_row("bundle", str(bundle))
+    _add_precisions(table, card)
+    console.print(table)
+
+
+def _add_precisions(table: Table, card: ModelCard) -> None:
+    if card.int8:
+        default = "the default on a CPU" if card.int8.default_on_cpu else "not the default on a CPU"
+        table.add_row("int8", f"{default}: {card.int8.reason}; {describe_agreement(card.int8.agreement)}")
+    if card.float16:
+        table.add_row("float16", describe_agreement(card.float16.agreement))
+
+
+def describe_agreement(agreement: Agreement) -> str:
+    """One line on how a file of lower precision compares with the float32 one.
+
+    Examples
+    --------
+    >>> describe_agreement(Agreement(images=8, subset="tuning", level_difference=0.3, confluency_difference=0.06,
+    ...                              kaggle_score_float32=0.5774, kaggle_score=0.58))
+    '8 tuning images: 0.30 levels, 0.06 points of confluency apart, Kaggle score 0.5774 -> 0.5800'
+    """
+    distance = (
+        f"{agreement.images} {agreement.subset} images: {agreement.level_difference:.2f} levels, "
+        f"{agreement.confluency_difference:.2f} points of confluency apart"
+    )
+    if agreement.kaggle_score is None:
+        return distance
+    return f"{distance}, Kaggle score {agreement.kaggle_score_float32:.4f} -> {agreement.kaggle_score:.4f}"
 
 
 def describe_parity(report: ExportReport) -> str:

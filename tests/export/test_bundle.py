@@ -23,7 +23,7 @@ def bundle(tmp_path: Path, make_float_graph: Callable[..., onnx.ModelProto], toy
     tiles = np.arange(64 * 64 * 3, dtype=np.int64).reshape(1, 64, 64, 3).astype(np.uint8)
     folder = tmp_path / "bundle"
     folder.mkdir()
-    write_bundle(folder, toy_card, model.SerializeToString(), tiles)
+    write_bundle(folder, toy_card, {"float32": model.SerializeToString()}, tiles)
     return folder
 
 
@@ -120,3 +120,10 @@ def test_a_file_is_never_taken_for_a_bundle(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="is a file"), replacing(target, force=True):
         pass
     assert target.read_text() == "notes"
+
+
+def test_a_network_that_the_card_does_not_describe_is_not_written(bundle: Path, toy_card: ModelCard) -> None:
+    content = (bundle / "model.onnx").read_bytes()
+
+    with pytest.raises(BundleError, match="does not describe the int8 network"):
+        write_bundle(bundle, toy_card, {"float32": content, "int8": content}, np.load(bundle / "test_input.npy"))

@@ -7,13 +7,14 @@ from onnx import helper
 from rich.console import Console
 from typer.testing import CliRunner
 
-from monolayer_core.model_card import ModelCard
+from monolayer_core.model_card import Agreement, Int8Network, ModelCard
 from monolayer_export import __main__ as command
 from monolayer_export.errors import ExportError
 from monolayer_export.export import ExportReport
 from monolayer_export.halo import HaloMeasurement, HaloPoint
 from monolayer_export.images import TrialImages
 from monolayer_export.parity import ParityResult
+from monolayer_export.precisions import Wanted
 from monolayer_export.summary import print_summary
 
 RUNNER = CliRunner()
@@ -79,7 +80,17 @@ def test_help_names_every_option_and_gives_an_example() -> None:
     result = RUNNER.invoke(command.app, ["--help"], env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
 
     assert result.exit_code == 0
-    for word in ("RUN", "BUNDLE", "--name", "--version", "--images", "--force", "monolayer-export runs/nuclei"):
+    options = (
+        "--name",
+        "--version",
+        "--images",
+        "--calibration-images",
+        "--quantize",
+        "--no-int8",
+        "--fp16",
+        "--force",
+    )
+    for word in ("RUN", "BUNDLE", *options, "monolayer-export runs/nuclei"):
         assert word in result.output
 
 
@@ -98,10 +109,12 @@ def test_arguments_reach_the_export_and_the_summary_is_printed(
     monkeypatch.setattr("monolayer_export.export.export_run", export_run)
     target = tmp_path / "nuclei"
     arguments = ["run", str(target), "--name", "n", "--version", "2", "--images", str(tmp_path), "--force"]
+    arguments += ["--no-int8", "--fp16", "--calibration-images", str(tmp_path)]
     result = RUNNER.invoke(command.app, arguments)
 
     assert result.exit_code == 0, result.output
     expected = {"name": "n", "version": "2", "images": tmp_path, "force": True, "announce": None}
+    expected |= {"calibration_images": tmp_path, "wanted": Wanted(int8=False, float16=True)}
     assert calls == [(Path("run"), target, expected)]
     assert "toy 0.1.0" in result.stdout
 
@@ -117,3 +130,47 @@ def test_what_goes_wrong_is_said_in_one_line_with_status_1(tmp_path: Path, monke
     assert result.stdout == ""
     assert "error the run cannot be exported" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+INT8 = Int8Network(
+    default_on_cpu=True,
+    reason="as good as float32 and 1.9 times as fast",
+    calibration_tiles=96,
+    speedup=1.9,
+    agreement=Agreement(images=44, subset="tuning", level_difference=0.28, confluency_difference=0.06),
+)
+
+
+def test_files_are_added_to_a_bundle_without_a_run(
+    toy_card: ModelCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def quantize_bundle(bundle: Path, folder: Path, wanted: Wanted, **_: object) -> ModelCard:
+        calls.append((bundle, folder, wanted))
+        return toy_card.model_copy(update={"int8": INT8})
+
+    monkeypatch.setattr("monolayer_export.precisions.quantize_bundle", quantize_bundle)
+    monkeypatch.setenv("COLUMNS", "200")
+    result = RUNNER.invoke(command.app, ["--quantize", str(tmp_path), "--calibration-images", str(tmp_path)])
+
+    assert result.exit_code == 0, result.output
+    assert calls == [(tmp_path, tmp_path, Wanted(int8=True, float16=False))]
+    assert "the default on a CPU: as good as float32 and 1.9 times as fast" in result.stdout
+    assert "44 tuning images: 0.28 levels, 0.06 points of confluency apart" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "RUN and BUNDLE"),
+        ([], "RUN and BUNDLE"),
+        (["--quantize", "."], "--calibration-images"),
+        (["run", "--quantize", ".", "--calibration-images", "."], "neither RUN nor BUNDLE"),
+    ],
+)
+def test_folders_that_are_missing_or_too_many_are_named(arguments: list[str], message: str) -> None:
+    result = RUNNER.invoke(command.app, arguments, env={"COLUMNS": "200", "TERM": "dumb"})
+
+    assert result.exit_code == 2
+    assert message in result.output
