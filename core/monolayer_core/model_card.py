@@ -8,8 +8,9 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from monolayer_core.card_blocks import CardModel, TrainingLikeness
 from monolayer_core.errors import BundleError
 
 CARD_NAME = "model_card.json"
@@ -29,12 +30,6 @@ Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 """A file of the bundle folder itself: no path leads out of it."""
-
-
-class CardModel(BaseModel):
-    """Base of the card and its parts: frozen, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class NormalizationSpec(CardModel):
@@ -144,6 +139,7 @@ class ModelCard(CardModel):
     pixel_size_um: float | None = Field(None, gt=0)
     object_diameter_px: float | None = Field(None, gt=0)
     thresholds: Thresholds = Thresholds()
+    likeness: TrainingLikeness | None = Field(None, description="what the training images looked like")
     training_data: TrainingData
     metrics: dict[str, Any] = Field(default_factory=dict, description="scores on images held out of training")
     int8: Int8Network | None = Field(None, description="the file for the CPU, where the bundle has one")

@@ -27,6 +27,7 @@ from monolayer_core.instances import (
     seeds_from_map,
 )
 from monolayer_core.kmeans import KMeansOptions, KMeansResult, cluster
+from monolayer_core.likeness import distance_from_training
 from monolayer_core.measure import confluency_percent, mean_values
 from monolayer_core.model_card import ModelCard, NormalizationSpec
 from monolayer_core.normalization import apply_clahe, correct_flat_field, normalize
@@ -116,6 +117,8 @@ class Segmentation:
         ``unet`` or ``kmeans``.
     kmeans : KMeansResult or None
         How the clusters turned out; None with a network.
+    unlike_training_data : bool
+        Whether the image is unlike those the network was trained on, as far as its card tells.
     """
 
     labels: LabelImage
@@ -125,6 +128,7 @@ class Segmentation:
     confluency_percent: float
     method: Literal["unet", "kmeans"]
     kmeans: KMeansResult | None = None
+    unlike_training_data: bool = False
 
 
 def segment(
@@ -133,7 +137,7 @@ def segment(
     """Find the objects of an image with a network: `prepare`, `predict_probabilities` and `interpret` in this order."""
     image = prepare(pixels, card, options)
     probabilities = predict_probabilities(image, card, predict, tta=options.tta, batch_size=batch_size)
-    return interpret(probabilities, card, options)
+    return interpret(probabilities, card, options, image=image)
 
 
 def prepare(pixels: Pixels, card: InputSpec, options: SegmentOptions = DEFAULT_OPTIONS) -> ImageUInt8:
@@ -227,7 +231,13 @@ def predict_probabilities(
     return total.astype(np.uint8)
 
 
-def interpret(probabilities: Probabilities, card: ModelCard, options: SegmentOptions = DEFAULT_OPTIONS) -> Segmentation:
+def interpret(
+    probabilities: Probabilities,
+    card: ModelCard,
+    options: SegmentOptions = DEFAULT_OPTIONS,
+    *,
+    image: ImageUInt8 | None = None,
+) -> Segmentation:
     """Turn probabilities into objects.
 
     The foreground probability, the sum of all class outputs and the boundary output, is cut at the threshold, and small
@@ -242,6 +252,8 @@ def interpret(probabilities: Probabilities, card: ModelCard, options: SegmentOpt
     ----------
     probabilities : uint8 (y, x, output)
         From `predict_probabilities`, in the order of the card's outputs.
+    image : uint8 (y, x, channel), optional
+        From `prepare`; without it nothing is said of whether it is unlike the training images.
 
     Raises
     ------
@@ -287,6 +299,7 @@ def interpret(probabilities: Probabilities, card: ModelCard, options: SegmentOpt
         scores=mean_values(runs, foreground) / 255,
         confluency_percent=percent,
         method="unet",
+        unlike_training_data=image is not None and _is_unlike_training(image, card),
     )
 
 
@@ -331,6 +344,10 @@ def _objects(labels: LabelImage, default_min_area_px: int, options: SegmentOptio
     labels = remove_small(labels, min_area_px)
     percent = confluency_percent(labels)
     return (remove_border(labels) if options.exclude_border else labels), percent
+
+
+def _is_unlike_training(image: ImageUInt8, card: ModelCard) -> bool:
+    return card.likeness is not None and distance_from_training(image, card.likeness) > card.likeness.max_distance
 
 
 def _saturating_sum(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

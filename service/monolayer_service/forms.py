@@ -70,6 +70,7 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
     number_of = np.bincount(found.class_ids, minlength=len(found.class_names)).tolist()
     counts = dict(zip(found.class_names, number_of, strict=True))
     quality = assess_quality(image.pixels)
+    flags = [*quality.flags, *(["unlike_training_data"] if found.unlike_training_data else [])]
     summary: dict[str, Any] = {
         "image_id": source.image_id,
         "image": {
@@ -92,7 +93,7 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
         "count": len(found.class_ids),
         "counts": counts,
         **({"ratios": _ratios(counts)} if len(counts) > 1 else {}),
-        "quality": {name: list(value) if name == "flags" else value for name, value in asdict(quality).items()},
+        "quality": asdict(quality) | {"flags": flags},
     }
     if found.kmeans is not None:
         summary["kmeans"] = {

@@ -70,7 +70,9 @@ class Quality(Schema):
     contrast: float = Field(description="0 to 1, between the 0.5th and the 99.5th percentile")
     structure: float = Field(description="0 to 1: how much of what varies is more than noise")
     unevenness: float = Field(description="0 to 1: fall-off of the illumination over the image")
-    flags: list[Literal["blank", "out_of_focus", "saturated", "low_contrast", "uneven_illumination"]]
+    flags: list[
+        Literal["blank", "out_of_focus", "saturated", "low_contrast", "uneven_illumination", "unlike_training_data"]
+    ] = Field(description="`unlike_training_data`: the network that answered was trained on other kinds of images")
 
 
 class BoundingBox(Schema):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monolayer_core.card_blocks import ImageKind, TrainingLikeness
 from monolayer_core.errors import OptionError, PredictionError, UnusableImageError
 from monolayer_core.image_io import decode_image
 from monolayer_core.kmeans import KMeansOptions
@@ -274,6 +275,16 @@ class TestSegment:
         np.testing.assert_array_equal(found.labels, expected.labels)
         np.testing.assert_array_equal(found.scores, expected.scores)
         assert found.confluency_percent == expected.confluency_percent
+
+    def test_an_image_far_from_the_kinds_of_the_card_is_unlike_the_training_data(self):
+        black = ImageKind(centre=(0.0,), whitening=((10.0,),))
+        likeness = TrainingLikeness(features=("grey_50",), kinds=(black,), max_distance=2.0)
+        informed = card(NUCLEUS, likeness=likeness)
+        mostly_black, mostly_white = np.zeros((64, 64), dtype=np.uint8), np.full((64, 64), 255, dtype=np.uint8)
+        mostly_black[:8], mostly_white[:8] = 255, 0
+        assert not segment(mostly_black, informed, identity).unlike_training_data
+        assert segment(mostly_white, informed, identity).unlike_training_data
+        assert not segment(mostly_white, card(NUCLEUS), identity).unlike_training_data
 
     def test_tiled_and_untiled_images_give_the_same_objects(self):
         pixels = np.random.default_rng(6).integers(0, 256, (150, 170), dtype=np.uint8)

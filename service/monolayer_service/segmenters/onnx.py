@@ -64,7 +64,7 @@ class OnnxSegmenter:
             )
         work.check()
         with work.timings.measure("postprocess"):
-            segmentation = interpret(probabilities, card, choices)
+            segmentation = interpret(probabilities, card, choices, image=image)
         return segmentation, ModelUse(card.name, card.version, self.network.sha256, call.provider)
 
 
