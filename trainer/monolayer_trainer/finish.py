@@ -9,6 +9,7 @@ from monolayer_core.model_card import ModelCard, write_card
 from monolayer_trainer.card import draft_card, median_diameter_px
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.likeness import fit_likeness_of_samples
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.scoring import keras_predict, predict_examples, read_examples
 from monolayer_trainer.tuning import tune_thresholds, tuning_window
@@ -35,6 +36,7 @@ def finish(
     card = draft_card(config, dataset, training, object_diameter_px=median_diameter_px(dataset, training))
     if tuning:
         card = tuned(card, dataset, folder, tuning)
+    card = card.model_copy(update={"likeness": fit_likeness_of_samples(dataset, [*training, *tuning], card)})
     write_card(card, folder.path)
     return card
 
