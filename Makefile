@@ -9,6 +9,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
 
 DATASET ?= data/dsb2018
+# Prepared data sets that `make evaluate` scores the bundles on: BUNDLE=FOLDER for each that is there.
+DATA ?= $(foreach pair,nuclei=$(DATASET) cells=data/cells blood=data/blood,$(if $(wildcard $(lastword $(subst =, ,$(pair)))/dataset.json),$(pair)))
 RUN ?= runs/nuclei
 BUNDLE ?= service/monolayer_service/bundles/nuclei
 
@@ -55,8 +57,8 @@ train: $(DEV)/ready ## fit the nuclei network (SOURCE= images on the first run, 
 export: $(DEV)/ready ## turn a training run into a verified bundle (RUN=, BUNDLE=)
 	$(DEV)/bin/monolayer-export $(RUN) $(BUNDLE)
 
-evaluate: $(DEV)/ready ## score a run beside K-means and Otsu (RUN=)
-	$(DEV)/bin/monolayer-train evaluate $(RUN)
+evaluate: $(DEV)/ready ## score the shipped bundles as they are served, beside K-means and Otsu (DATA='nuclei=FOLDER ...')
+	$(DEV)/bin/python -m benchmarks.quality $(foreach pair,$(DATA),--data $(pair))
 
 docs: $(DEV)/ready ## write the generated parts of the README, its picture and clients/openapi.json anew
 	$(DEV)/bin/python -m docs.refresh
