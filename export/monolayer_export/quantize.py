@@ -5,8 +5,8 @@ processors are made for. Everything before the last convolution computes in inte
 float32.
 
 Weights take seven of their eight bits. A processor with AVX2 but without VNNI adds the products of two pairs in sixteen
-bits, where 255 · 127 · 2 does not fit: with eight bits a seventh of the probabilities came out different there, up to
-from 0 to 1. With seven, 255 · 64 · 2 fits, and all processors give the same integers.
+bits, where 255 · 127 · 2 does not fit: with eight bits a seventh of the probabilities came out different there, by up
+to 0.87. With seven, 255 · 64 · 2 fits, and all processors give the same integers.
 """
 
 import tempfile
