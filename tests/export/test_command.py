@@ -1,5 +1,6 @@
 """The command line: what it asks for, what it says, and how it fails."""
 
+import doctest
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from monolayer_core.model_card import Agreement, Int8Network, ModelCard
 from monolayer_export import __main__ as command
+from monolayer_export import summary as summary_module
 from monolayer_export.errors import ExportError
 from monolayer_export.export import ExportReport
 from monolayer_export.halo import HaloMeasurement, HaloPoint
@@ -74,6 +76,10 @@ def test_the_summary_says_when_a_halo_is_not_shown_to_suffice(report: ExportRepo
 
     assert "32 pixels, the widest that fits; not shown to suffice" in text
     assert "worst image" not in text
+
+
+def test_the_example_in_the_summary_is_true() -> None:
+    assert doctest.testmod(summary_module).failed == 0
 
 
 def test_help_names_every_option_and_gives_an_example() -> None:

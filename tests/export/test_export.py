@@ -1,5 +1,6 @@
 """From a training run to a bundle with a real Keras network; one toy U-Net for the whole file."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,22 @@ def test_the_card_in_the_bundle_is_complete(exported: Exported) -> None:
     assert card.metrics["halo"]["images"] == "synthetic texture"
     assert len(exported.steps) == 6
     assert card.versions.keys() == {"keras", "numpy", "onnx", "onnxruntime", "opset", "tensorflow", "tf2onnx"}
+
+
+def test_a_run_that_names_its_images_gets_int8_from_them(toy_run: Path, tmp_path: Path, labelled_data: Path) -> None:
+    (toy_run / "provenance.json").write_text(json.dumps({"dataset_folder": str(labelled_data)}))
+    uses = [f"image{number:02},{'tuning' if number < 2 else 'training'}" for number in range(10)]
+    (toy_run / "images.csv").write_text("\n".join(["ImageId,use", *uses]) + "\n")
+
+    report = export_run(toy_run, tmp_path / "bundle")
+
+    card = read_card(tmp_path / "bundle")
+    assert card.int8 == report.card.int8
+    assert card.int8.calibration_tiles == 8
+    assert (card.int8.agreement.images, card.int8.agreement.subset) == (2, "tuning")
+    assert card.int8.agreement.kaggle_score is not None
+    assert {"model.int8.onnx", "test_output.int8.npy"} < set(card.files)
+    assert card.float16 is None
 
 
 def test_the_stored_answer_is_that_of_the_trained_network(exported: Exported, toy_network) -> None:
