@@ -69,3 +69,21 @@ class TrainingLikeness(CardModel):
             if len(kind.centre) != count or [len(row) for row in kind.whitening] != list(range(1, count + 1)):
                 raise ValueError(f"a kind needs a centre of {count} numbers and a triangle of {count} rows")
         return self
+
+
+ObjectFeature = Literal["uncertain", "boundary", "rim", "ring", "log_area", "raggedness", "at_edge"]
+"""What `monolayer_core.object_score.describe_objects` knows of an object."""
+
+
+class ObjectScore(CardModel):
+    """How the IoU of an object is predicted: the logistic function of the intercept plus the weighted features."""
+
+    intercept: FiniteFloat
+    weights: dict[ObjectFeature, FiniteFloat]
+
+
+class ConfluencyUncertainty(CardModel):
+    """How far confluency may be off: ``floor_points + slope * uncertain_percent`` percentage points."""
+
+    floor_points: float = Field(ge=0, description="where no pixel is uncertain")
+    slope: float = Field(ge=0, description="percentage points per percent of uncertain pixels")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationError, model_validator
 
-from monolayer_core.card_blocks import CardModel, TrainingLikeness
+from monolayer_core.card_blocks import CardModel, ConfluencyUncertainty, ObjectScore, TrainingLikeness
 from monolayer_core.errors import BundleError
 
 CARD_NAME = "model_card.json"
@@ -140,6 +140,8 @@ class ModelCard(CardModel):
     object_diameter_px: float | None = Field(None, gt=0)
     thresholds: Thresholds = Thresholds()
     likeness: TrainingLikeness | None = Field(None, description="what the training images looked like")
+    score: ObjectScore | None = Field(None, description="how the IoU of an object is predicted")
+    confluency_uncertainty: ConfluencyUncertainty | None = Field(None, description="how far confluency may be off")
     training_data: TrainingData
     metrics: dict[str, Any] = Field(default_factory=dict, description="scores on images held out of training")
     int8: Int8Network | None = Field(None, description="the file for the CPU, where the bundle has one")

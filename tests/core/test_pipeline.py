@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monolayer_core.card_blocks import ImageKind, TrainingLikeness
+from monolayer_core.card_blocks import ConfluencyUncertainty, ImageKind, ObjectScore, TrainingLikeness
 from monolayer_core.errors import OptionError, PredictionError, UnusableImageError
 from monolayer_core.image_io import decode_image
 from monolayer_core.kmeans import KMeansOptions
@@ -161,6 +161,28 @@ class TestInterpret:
     def test_the_score_is_the_mean_foreground_probability_inside(self):
         found = interpret(planes([[200, 100, 0, 255]], [[55, 100, 0, 0]]), card())
         np.testing.assert_allclose(found.scores, [(255 + 200) / 2 / 255, 1.0])
+
+    def test_the_score_is_the_predicted_iou_where_the_card_says_how(self):
+        table = [[0, 0, 0, 0, 0], [0, 255, 255, 0, 0], [0, 255, 255, 0, 0], [0, 0, 0, 0, 255]]
+        score = ObjectScore(intercept=1.0, weights={"log_area": 2.0, "at_edge": -5.0})
+        found = interpret(planes(table), card(NUCLEUS, score=score))
+        logits = np.array([1 + 2 * np.log(4), 1 + 2 * np.log(1) - 5])
+        np.testing.assert_allclose(found.scores, 1 / (1 + np.exp(-logits)))
+
+    def test_the_least_score_of_the_card_is_a_probability_all_the_same(self):
+        pessimist = ObjectScore(intercept=-50.0, weights={})
+        fields = {"score": pessimist, "thresholds": Thresholds(min_score=0.9)}
+        found = interpret(planes([[255, 255, 0, 0, 140, 140]]), card(NUCLEUS, **fields))
+        assert found.labels.tolist() == [[1, 1, 0, 0, 0, 0]]
+        assert found.scores[0] < 1e-9
+
+    def test_confluency_is_as_uncertain_as_the_card_says_unless_the_caller_makes_another_mask(self):
+        table = [[0, 255, 255, 255], [0, 0, 0, 51]]  # one of eight pixels is 4 * 0.2 * 0.8 uncertain: 8 %
+        informed = card(NUCLEUS, confluency_uncertainty=ConfluencyUncertainty(floor_points=0.5, slope=0.25))
+        assert interpret(planes(table), informed).uncertainty_points == pytest.approx(2.5)
+        assert interpret(planes(table), informed, SegmentOptions(threshold=0.1)).uncertainty_points is None
+        assert interpret(planes(table), informed, SegmentOptions(min_area_px=9)).uncertainty_points is None
+        assert interpret(planes(table), card(NUCLEUS)).uncertainty_points is None
 
     def test_outputs_that_rounding_carries_above_one_stay_one(self):
         found = interpret(planes([[200]], [[200]]), card(thresholds=Thresholds(foreground=0.99)))

@@ -1,0 +1,62 @@
+"""A network's outputs by what they mean, as its card names them."""
+
+import functools
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from monolayer_core.arrays import Probabilities
+from monolayer_core.errors import PredictionError
+from monolayer_core.model_card import ModelCard
+
+
+class OutputPlanes(NamedTuple):
+    """A network's answer by what it means; all uint8 ``(y, x)``, 0 to 255 standing for 0 to 1.
+
+    Attributes
+    ----------
+    inside : list of uint8 (y, x)
+        One plane a class.
+    foreground : uint8 (y, x)
+        Sum of all classes and the boundary.
+    boundary : uint8 (y, x) or None
+    seed_map : uint8 (y, x)
+        High inside objects, low where they touch.
+    """
+
+    inside: list[npt.NDArray[np.uint8]]
+    foreground: npt.NDArray[np.uint8]
+    boundary: npt.NDArray[np.uint8] | None
+    seed_map: npt.NDArray[np.uint8]
+
+
+def split_outputs(probabilities: Probabilities, card: ModelCard) -> OutputPlanes:
+    """Tell the outputs of a network apart, as its card says.
+
+    Raises
+    ------
+    PredictionError
+        The probabilities are not uint8 or not those of the card.
+    """
+    if probabilities.dtype != np.uint8 or probabilities.ndim != 3 or probabilities.shape[2] != len(card.outputs):
+        raise PredictionError(
+            f"{probabilities.dtype} {probabilities.shape} are not the {len(card.outputs)} outputs of the model card"
+        )
+    planes = [np.ascontiguousarray(probabilities[..., i]) for i in range(len(card.outputs))]
+    inside = [plane for plane, output in zip(planes, card.outputs, strict=True) if output.role == "class"]
+    foreground = functools.reduce(_saturating_sum, inside)
+    boundary, distance = (
+        None if index is None else planes[index] for index in map(card.output_index, ("boundary", "distance"))
+    )
+    seed_map = foreground
+    if boundary is not None:
+        seed_map = np.asarray(cv2.subtract(foreground, boundary), dtype=np.uint8)
+        foreground = _saturating_sum(foreground, boundary)
+    return OutputPlanes(inside, foreground, boundary, seed_map if distance is None else distance)
+
+
+def _saturating_sum(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Sum probabilities; what rounding carries above 255 stays 255."""
+    return np.asarray(cv2.add(a, b), dtype=np.uint8)
