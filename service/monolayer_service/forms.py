@@ -89,6 +89,7 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
             "of": analysis.confluency_of,
             "area_px": area_px,
             "area_um2": _square_um(area_px, image.pixel_size_um),
+            "uncertainty_points": _rounded_or_none(found.uncertainty_points),
         },
         "count": len(found.class_ids),
         "counts": counts,
@@ -170,6 +171,10 @@ def _records(names: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> list[dict
 def _rounded(values: npt.NDArray[np.floating]) -> list[Any]:
     rounded: list[Any] = np.round(values, DECIMALS).tolist()
     return rounded
+
+
+def _rounded_or_none(value: float | None) -> float | None:
+    return None if value is None else round(value, DECIMALS)
 
 
 def _square_um(area_px: int, pixel_size_um: float | None) -> float | None:

@@ -51,6 +51,11 @@ class Confluency(Schema):
     of: Literal["cell", "nucleus", "object"]
     area_px: int
     area_um2: float | None
+    uncertainty_points: float | None = Field(
+        description="half-width in percentage points of the interval around `percent` that holds the true value in 90 "
+        "% of images like those of the training; null under K-means, where the model card has no such statement, and "
+        "where `threshold` or `min_area_px` was given"
+    )
 
 
 class KMeansInfo(Schema):
@@ -105,7 +110,10 @@ class Instance(Schema):
 
     id: int = Field(description="label, from 1")
     class_: str = Field(alias="class")
-    score: float | None = Field(description="mean foreground probability inside the object; null under K-means")
+    score: float | None = Field(
+        description="predicted IoU with the true object where the model card has `score`, else the mean foreground "
+        "probability inside the object; null under K-means"
+    )
     bbox: BoundingBox
     centroid: Point
     area_px: int

@@ -13,6 +13,7 @@ import stamina
 from monolayer_client.calls import retry_after_s
 from monolayer_client.client import Client
 from monolayer_client.errors import RefusedError, ServiceFaultError, UnavailableError
+from monolayer_client.results import parse_confluency
 
 LABELS = np.array([[1, 0, 2], [1, 2, 2]], dtype=np.uint16)
 
@@ -47,6 +48,13 @@ def test_confluency_gives_the_numbers_alone(client, service):
     assert result.confluency.of == "nucleus"
     assert result.image.pixel_size_um == 0.5
     assert service.posts[0].url.path == "/v1/confluency"
+
+
+def test_the_uncertainty_of_confluency_is_none_where_the_service_does_not_tell(client):
+    result = client.confluency(LABELS)
+    assert result.confluency.uncertainty_points is None
+    told = result.raw | {"confluency": result.raw["confluency"] | {"uncertainty_points": 2.5}}
+    assert parse_confluency(told).confluency.uncertainty_points == 2.5
 
 
 @pytest.mark.parametrize("rle", ["kaggle", "coco"])

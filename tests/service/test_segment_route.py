@@ -37,6 +37,7 @@ def test_a_network_answers_with_all_that_the_contract_names(client, post_png, bl
         "of": "nucleus",
         "area_px": covered,
         "area_um2": None,
+        "uncertainty_points": None,
     }
     assert answer["count"] == 3
     assert answer["counts"] == {"nucleus": 3}
