@@ -12,6 +12,7 @@ from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.likeness import fit_likeness_of_samples
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.scoring import keras_predict, predict_examples, read_examples
+from monolayer_trainer.trust import learn_from_answers
 from monolayer_trainer.tuning import tune_thresholds, tuning_window
 
 log = logging.getLogger(__name__)
@@ -42,11 +43,15 @@ def finish(
 
 
 def tuned(card: ModelCard, dataset: Dataset, folder: RunFolder, tuning: Sequence[Sample]) -> ModelCard:
-    """Give the card with the thresholds that suit the network of the folder best on these samples."""
+    """Give the card with the thresholds that suit the network of the folder best on these samples, and what follows."""
     examples = read_examples(dataset, tuning, card)
     model = keras.saving.load_model(folder.model, compile=False)
     probabilities = predict_examples(examples, card, keras_predict(model))
-    truths = [tuning_window(example.labels) for example in examples]
-    thresholds, score = tune_thresholds(truths, [tuning_window(one) for one in probabilities], card)
+    truths = [example.labels for example in examples]
+    thresholds, score = tune_thresholds(
+        [tuning_window(truth) for truth in truths], [tuning_window(one) for one in probabilities], card
+    )
     metrics = {"tuning": {"images": len(examples), "kaggle_score": round(score, 4)}}
-    return card.model_copy(update={"thresholds": thresholds, "metrics": metrics})
+    return learn_from_answers(
+        truths, probabilities, card.model_copy(update={"thresholds": thresholds, "metrics": metrics})
+    )
