@@ -249,12 +249,11 @@ def interpret(
     """Turn probabilities into objects.
 
     The foreground probability, the sum of all class outputs and the boundary output, is cut at the threshold, and small
-    holes are filled. The mask is split at seeds: pieces of it where the distance output or, without one, the class
-    outputs less the boundary output lie above the seed threshold. The mask of a semantic network, which knows no
-    boundaries, is split at its necks. Objects of a low score are dropped, unless the caller sets the threshold,
-    and small ones; then confluency is taken, then objects at the edge are
-    dropped where asked for. The class of an object is the one with the largest mean probability inside it, the first of
-    equals.
+    holes are filled. The mask is split at seeds: pieces of it where the seed map of `split_outputs` lies above the seed
+    threshold. The mask of a semantic network, which knows no boundaries, is split at its necks. Objects of a low score
+    are dropped, unless the caller sets the threshold, and small ones; then confluency is taken, then objects at the
+    edge are dropped where asked for. The class of an object is the one with the largest mean probability inside it, the
+    first of equals.
 
     Parameters
     ----------

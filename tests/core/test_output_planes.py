@@ -36,7 +36,7 @@ def split(values, *roles):
         ([90], ["class"], ([90], 90, None, 90)),
         ([90, 60], ["class", "class"], ([90, 60], 150, None, 150)),
         ([30, 90], ["boundary", "class"], ([90], 120, 30, 60)),
-        ([200, 90, 30], ["distance", "class", "boundary"], ([90], 120, 30, 200)),
+        ([200, 90, 30], ["distance", "class", "boundary"], ([90], 120, 30, 130)),
         ([90, 60, 110], ["class", "class", "boundary"], ([90, 60], 255, 110, 40)),
     ],
     ids=["one class", "two classes", "a boundary", "a distance", "carried above one by rounding"],

@@ -16,6 +16,7 @@ from monolayer_core.kmeans import KMeansOptions
 from monolayer_core.metrics import kaggle_score
 from monolayer_core.model_card import ModelCard, NormalizationSpec, Output, Thresholds, TrainingData
 from monolayer_core.normalization import apply_clahe, correct_flat_field, normalize
+from monolayer_core.output_planes import split_outputs
 from monolayer_core.pipeline import (
     SegmentOptions,
     interpret,
@@ -188,11 +189,13 @@ class TestInterpret:
         found = interpret(planes([[200]], [[200]]), card(thresholds=Thresholds(foreground=0.99)))
         assert found.scores.tolist() == [1.0]
 
-    def test_a_distance_output_is_the_seed_map_where_there_is_one(self):
-        inside = [[250] * 5]
-        distance = [[200, 255, 20, 255, 200]]
-        found = interpret(planes(inside, [[0] * 5], distance), card(NUCLEUS, BOUNDARY, DISTANCE))
-        assert found.labels.max() == 2
+    def test_with_a_distance_output_the_seed_map_is_the_mean_of_it_and_the_class_less_the_boundary(self):
+        inside, boundary = [[250, 250, 200, 250, 250]], [[0, 0, 50, 0, 0]]
+        distance = [[200, 255, 100, 255, 200]]
+        outputs = planes(inside, boundary, distance)
+        found = split_outputs(outputs, card(NUCLEUS, BOUNDARY, DISTANCE))
+        assert found.seed_map.tolist() == [[225, 252, 125, 252, 225]]
+        assert interpret(outputs, card(NUCLEUS, BOUNDARY, DISTANCE)).labels.tolist() == [[1, 1, 1, 2, 2]]
 
     def test_without_boundary_and_distance_the_class_is_the_seed_map(self):
         toy = card(NUCLEUS, thresholds=Thresholds(foreground=0.2, seed=0.8))
