@@ -13,7 +13,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from monolayer_core.model_card import Thresholds, read_card, write_card
+from monolayer_core.model_card import ModelCard, read_card, write_card
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.cross_folder import DATA_NAME, CrossFolder
 from monolayer_trainer.dataset import Dataset
@@ -95,15 +95,15 @@ def train_fold(
 
 
 def train_final(dataset: Dataset, folder: CrossFolder, config: TrainConfig, metrics: dict[str, Any]) -> None:
-    """Train the network to ship on all images, and put thresholds and figures of the folds into its card."""
+    """Train the network to ship on all images, and put what the folds taught and their figures into its card."""
     log.info("the network to ship: all %d images", len(dataset.samples))
     everything = config.model_copy(update={"tuning_fraction": 0.0})
     fit_or_resume(dataset, folder.final, everything, set())
     figures = {"folds": metrics["folds"], "images": len(dataset.samples)}
     figures |= overall_means(metrics["methods"][NETWORK])
     card = read_card(folder.final)
-    thresholds = Thresholds.model_validate(metrics["thresholds"])
-    completed = card.model_copy(update={"thresholds": thresholds, "metrics": {"folds": figures}})
+    learnt = {name: metrics[name] for name in ("thresholds", "score", "confluency_uncertainty")}
+    completed = ModelCard.model_validate(card.model_dump() | learnt | {"metrics": {"folds": figures}})
     if completed != card:
         write_card(completed, folder.final)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from monolayer_core.arrays import LabelImage, Predict, Probabilities
+from monolayer_core.confluency_uncertainty import ConfluencyRecord, uncertainty_points
 from monolayer_core.model_card import ModelCard, Thresholds
 from monolayer_core.pipeline import segment
 from monolayer_trainer.config import TrainConfig
@@ -28,7 +29,11 @@ from monolayer_trainer.report_figures import draw_figures
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.scoring import predict_examples, read_examples
 from monolayer_trainer.tables import write_whole
+from monolayer_trainer.trust import confluency_record, fit_where_enough, learn_from_answers
 from monolayer_trainer.tuning import tune_thresholds, tuning_window
+
+LEARNT = ("thresholds", "score", "confluency_uncertainty")
+"""Fields of the card of a network of all images that are learnt from the folds."""
 
 LAYERS_PER_LEVEL = 2
 """Made layers of each level and kind for each fold."""
@@ -72,8 +77,8 @@ def score_folds(dataset: Dataset, folder: CrossFolder, config: TrainConfig, fold
         metrics["dense_layers"] = dense_figures(dataset, fold_of, network_of)
     write_scores(folder.scores, evaluated, fold_of=fold_of)
     draw_figures(folder.figures, metrics, dataset, evaluated, methods_for)
-    thresholds, score = pooled_thresholds(dataset, fold_of, network_of)
-    metrics |= {"thresholds": thresholds.model_dump(), "thresholds_kaggle_score": score}
+    card, figures = learn_from_folds(dataset, fold_of, network_of)
+    metrics |= card.model_dump(include=set(LEARNT)) | figures
     folder.report.write_text(render(metrics), encoding="utf-8")
     write_whole(folder.metrics, json.dumps(metrics, indent=2) + "\n")
     means = metrics["methods"][NETWORK]["overall"]
@@ -125,24 +130,48 @@ def dense_figures(dataset: Dataset, fold_of: dict[str, int], network_of: dict[in
     return pool_layers([measured(number, network) for number, network in network_of.items()])
 
 
-def pooled_thresholds(
+def learn_from_folds(
     dataset: Dataset, fold_of: dict[str, int], network_of: dict[int, Network]
-) -> tuple[Thresholds, float]:
-    """Tune thresholds on what each network answers to the images it held out.
+) -> tuple[ModelCard, dict[str, Any]]:
+    """Learn from what each network answers to the images it held out what the network of all images cannot.
 
     Returns
     -------
-    Thresholds, float
-        For a network trained on all images, and the mean Kaggle score that the networks of the folds reach with them.
-        They were chosen by it, so it flatters: it is no figure of the evaluation.
+    ModelCard
+        With the thresholds, the score of objects and the uncertainty of confluency for a network of all images.
+    dict
+        ``thresholds_kaggle_score``, which the networks of the folds reach with these thresholds: they were chosen by
+        it, so it flatters and is no figure of the evaluation; ``uncertainty_coverage``, the share of images whose true
+        confluency lies within the interval learnt from the other folds, None where there are too few images.
     """
     truths: list[LabelImage] = []
     answers: list[Probabilities] = []
     for sample in dataset.samples:
         network = network_of[fold_of[sample.id]]
         examples = read_examples(dataset, [sample], network.card)
-        for truth, answer in zip(examples, predict_examples(examples, network.card, network.predict), strict=True):
-            truths.append(tuning_window(truth.labels))
-            answers.append(tuning_window(answer))
+        truths += [example.labels for example in examples]
+        answers += predict_examples(examples, network.card, network.predict)
     untuned = network_of[1].card.model_copy(update={"thresholds": Thresholds()})
-    return tune_thresholds(truths, answers, untuned)
+    thresholds, score = tune_thresholds(
+        [tuning_window(truth) for truth in truths], [tuning_window(answer) for answer in answers], untuned
+    )
+    card = learn_from_answers(truths, answers, untuned.model_copy(update={"thresholds": thresholds}))
+    records = [confluency_record(*pair, card) for pair in zip(truths, answers, strict=True)]
+    coverage = coverage_over_folds(records, [fold_of[sample.id] for sample in dataset.samples])
+    return card, {"thresholds_kaggle_score": score, "uncertainty_coverage": coverage}
+
+
+def coverage_over_folds(records: Sequence[ConfluencyRecord], folds: Sequence[int]) -> float | None:
+    """Share of images whose error is no larger than what the images of the other folds lead to expect."""
+    covered = []
+    for number in set(folds):
+        others = [record for record, fold in zip(records, folds, strict=True) if fold != number]
+        fitted = fit_where_enough(others)
+        if fitted is None:
+            return None
+        covered += [
+            abs(record.true_percent - record.predicted_percent) <= uncertainty_points(record.uncertain_percent, fitted)
+            for record, fold in zip(records, folds, strict=True)
+            if fold == number
+        ]
+    return sum(covered) / len(covered)
