@@ -76,10 +76,11 @@ def fit_confluency_uncertainty(records: Sequence[tuple[float, float, float]]) ->
 
     Examples
     --------
-    Errors of 1 to 20 points, uncertain percent ten times as large: of 20 images the 19th must be covered.
+    Errors of 1 to 20 points that grow with the uncertain pixels: of 20 images the 19th must be covered.
 
-    >>> fit_confluency_uncertainty([(50.0, 50.0 + k, 10.0 * k) for k in range(1, 21)]).slope
-    0.1
+    >>> spec = fit_confluency_uncertainty([(50.0, 50.0 + k, 10.0 * k) for k in range(1, 21)])
+    >>> round(uncertainty_points(190.0, spec), 2)
+    19.0
     """
     if len(records) < MIN_IMAGES:
         raise ValueError(f"an interval for confluency needs {MIN_IMAGES} labelled images, there are {len(records)}")

@@ -81,14 +81,14 @@ def describe(image: ImageUInt8) -> npt.NDArray[np.float64]:
     colours = np.zeros((2, 3))
     for rows in _windows(image.shape[0]):
         for columns in _windows(image.shape[1]):
-            half = cv2.pyrDown(np.ascontiguousarray(image[rows, columns]))
+            half = np.asarray(cv2.pyrDown(np.ascontiguousarray(image[rows, columns])), dtype=np.uint8)
             if image.shape[2] == 3:
                 colours += _colour_sums(half)
-                half = cv2.cvtColor(half, cv2.COLOR_RGB2GRAY)
+                half = np.asarray(cv2.cvtColor(half, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
             counts += np.bincount(half.ravel(), minlength=256)
-            level = cv2.pyrDown(half).astype(np.float32)
-            for index in range(2):
-                details[index], level = details[index] + _detail_sums(level), cv2.pyrDown(level)
+            level = np.asarray(cv2.pyrDown(half), dtype=np.float32)
+            details[0] += _detail_sums(level)
+            details[1] += _detail_sums(np.asarray(cv2.pyrDown(level), dtype=np.float32))
     values = [*_quantiles(counts), *_shape(details[0]), *_shape(details[1])]
     if image.shape[2] == 3:
         means = colours[:, 1] / colours[:, 0]

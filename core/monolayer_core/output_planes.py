@@ -1,7 +1,7 @@
 """A network's outputs by what they mean, as its card names them."""
 
 import functools
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -10,6 +10,8 @@ import numpy.typing as npt
 from monolayer_core.arrays import Probabilities
 from monolayer_core.errors import PredictionError
 from monolayer_core.model_card import ModelCard
+
+_ROLES: tuple[Literal["boundary", "distance"], ...] = ("boundary", "distance")
 
 
 class OutputPlanes(NamedTuple):
@@ -49,9 +51,7 @@ def split_outputs(probabilities: Probabilities, card: ModelCard) -> OutputPlanes
     planes = [np.ascontiguousarray(probabilities[..., i]) for i in range(len(card.outputs))]
     inside = [plane for plane, output in zip(planes, card.outputs, strict=True) if output.role == "class"]
     foreground = functools.reduce(_saturating_sum, inside)
-    boundary, distance = (
-        None if index is None else planes[index] for index in map(card.output_index, ("boundary", "distance"))
-    )
+    boundary, distance = (_chosen(planes, card.output_index(role)) for role in _ROLES)
     seed_map = foreground
     if boundary is not None:
         seed_map = np.asarray(cv2.subtract(foreground, boundary), dtype=np.uint8)
@@ -59,6 +59,10 @@ def split_outputs(probabilities: Probabilities, card: ModelCard) -> OutputPlanes
     if distance is not None:
         seed_map = np.asarray(cv2.addWeighted(seed_map, 0.5, distance, 0.5, 0), dtype=np.uint8)
     return OutputPlanes(inside, foreground, boundary, seed_map)
+
+
+def _chosen(planes: list[npt.NDArray[np.uint8]], index: int | None) -> npt.NDArray[np.uint8] | None:
+    return None if index is None else planes[index]
 
 
 def _saturating_sum(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
