@@ -12,13 +12,15 @@ class Preset(StrEnum):
 
     DEFAULT = "default"
     PHASE_CONTRAST = "phase-contrast"
+    SMEAR = "smear"
 
 
 def augmentation_of(preset: Preset) -> "AugmentationConfig":
     """Give the augmentation of a preset.
 
     ``default`` suits stained and fluorescent images. ``phase-contrast`` is for cell layers: crops are filled up to a
-    closed layer, and changed as other microscopes would show them; the stains of histology play no part.
+    closed layer, and changed as other microscopes would show them; the stains of histology play no part. ``smear`` is
+    for stained smears, whose classes differ in colour and whose magnification is nearly always the same.
     """
     from monolayer_trainer.augmentation import AugmentationConfig
     from monolayer_trainer.dense_config import DenseConfig
@@ -33,5 +35,15 @@ def augmentation_of(preset: Preset) -> "AugmentationConfig":
             channel_gain=0,
             dense=DenseConfig(),
             phase=PhaseConfig(),
+        )
+    if preset == Preset.SMEAR:
+        return AugmentationConfig(
+            scale_low=0.6,
+            scale_high=1.6,
+            invert=0,
+            grey=0.05,
+            permute_channels=0,
+            gamma_high=1.5,
+            contrast_strength=0.3,
         )
     return AugmentationConfig()
