@@ -101,6 +101,9 @@ def train_final(dataset: Dataset, folder: CrossFolder, config: TrainConfig, metr
     fit_or_resume(dataset, folder.final, everything, set())
     figures = {"folds": metrics["folds"], "images": len(dataset.samples)}
     figures |= overall_means(metrics["methods"][NETWORK])
+    for name, scores in metrics.get("classes", {}).items():
+        figures |= {f"f1_{name}": round(scores["f1"], 4)}
+        figures |= {f"count_error_{name}": round(scores["count_error_per_image"], 4)}
     card = read_card(folder.final)
     learnt = {name: metrics[name] for name in ("thresholds", "score", "confluency_uncertainty")}
     completed = ModelCard.model_validate(card.model_dump() | learnt | {"metrics": {"folds": figures}})

@@ -6,7 +6,7 @@ The network answers once; only its answers are interpreted again and again.
 import itertools
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +31,12 @@ log = logging.getLogger(__name__)
 WINDOW_PX = 512
 """Height and width of the part of a larger image that is tuned on."""
 
-Image = TypeVar("Image", bound=npt.NDArray[Any])
+Number = TypeVar("Number", bound=np.generic)
 
 Scored = tuple[Thresholds, float]
 
 
-def tuning_window(image: Image) -> Image:
+def tuning_window(image: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """Cut the middle out of a large image ``(y, x)`` or ``(y, x, output)``.
 
     Tuning interprets every image some fifty times. A window of a large one tells as much in a fraction of the time.
