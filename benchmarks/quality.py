@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx2
-from benchmarks.quality_report import FOLD_KEYS, Measured, render
+from benchmarks.quality_report import FOLDS, Measured, render
 
 from monolayer_client.async_client import AsyncClient
 from monolayer_core.errors import MonolayerError
@@ -91,7 +91,7 @@ async def evaluate(models: Path, cards: dict[str, ModelCard], data: dict[str, Pa
 
 def choose(dataset: Dataset, card: ModelCard, limit: int | None) -> list[Sample]:
     """The validation images; all images where the card's figures come from folds, because none was held out."""
-    from_folds = any(key in card.metrics for key in FOLD_KEYS)
+    from_folds = FOLDS in card.metrics
     samples = dataset.samples if from_folds else dataset.subset("validation")
     if not samples:
         raise MonolayerError(f"{dataset.folder} holds no image back: there is nothing to score {card.name} on")
@@ -129,7 +129,7 @@ async def measure(
             one.scores[method] = score_image(truth, result.labels())
             one.confluency[method] = result.confluency.percent
         began = time.perf_counter()
-        labels = segment_otsu(pixels)
+        labels = segment_otsu(pixels).labels
         one.seconds["Otsu"] = time.perf_counter() - began
         one.scores["Otsu"] = score_image(truth, labels)
         found.append(one)

@@ -11,8 +11,8 @@ from monolayer_core.evaluation import ScoredImage, summarise
 from monolayer_core.metrics import ImageScores
 from monolayer_core.model_card import ModelCard
 
-FOLD_KEYS = ("cross_validation", "folds")
-"""Entries of a card's metrics that hold the figures of a cross-validation."""
+FOLDS = "folds"
+"""Entry of a card's metrics that holds the figures of a cross-validation."""
 
 SCORES = {
     "Kaggle score": ("kaggle_score", 3),
@@ -42,7 +42,7 @@ def render(cards: Mapping[str, ModelCard], measured: Mapping[str, Sequence[Measu
     )
     for name, card in cards.items():
         parts.append(f"## {name} {card.version}")
-        folds = next((card.metrics[key] for key in FOLD_KEYS if key in card.metrics), None)
+        folds = card.metrics.get(FOLDS)
         if folds is not None:
             parts.append("Figures of the cross-validation, as the card records them; measured before, not here:")
             parts.append(recorded(folds))

@@ -79,7 +79,7 @@ def test_a_bundle_whose_figures_come_from_folds_shows_those_and_the_agreement(to
     models = tmp_path / "models"
     bundle = toy_bundle(models, int8_default=False)
     folds = {"folds": 5, "kaggle_score": {"mean": 0.61, "low": 0.5, "high": 0.7}, "note": "by group"}
-    write_card(read_card(bundle).model_copy(update={"metrics": {"cross_validation": folds}}), bundle)
+    write_card(read_card(bundle).model_copy(update={"metrics": {"folds": folds}}), bundle)
 
     report = report_of(models, {"nuclei": data})
 
