@@ -123,7 +123,7 @@ def test_without_fallback_it_is_a_503_and_nothing_of_the_inside_is_shown(failing
 
 
 def test_exhausted_memory_is_a_503_that_says_when_to_come_back(make_client, post_png, monkeypatch):
-    def exhaust(*_):
+    def exhaust(*_, **__):
         raise MemoryError("cannot allocate 5 GiB")
 
     client = make_client()
