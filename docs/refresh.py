@@ -20,15 +20,7 @@ import httpx2
 import matplotlib.pyplot as plt
 import numpy as np
 from benchmarks.service import running_service
-from docs.model_tables import (
-    blood_line,
-    cells_line,
-    class_table,
-    confluency_table,
-    layer_table,
-    nuclei_section,
-    score_table,
-)
+from docs.model_tables import blood_line, class_table, nuclei_section, score_table
 from starlette.testclient import TestClient
 
 from monolayer_core.model_card import read_card
@@ -41,15 +33,14 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = "fluorescence_large.png"
 PAGES = {
     "nuclei": {"scores": score_table},
-    "cells": {"scores": confluency_table, "layers": layer_table},
     "blood": {"scores": class_table},
 }
 """Tables of each model's page, by the name of their place."""
 
-MODEL_OF = {"phase_contrast.png": "cells", "blood_smear.png": "blood"}
+MODEL_OF = {"blood_smear.png": "blood"}
 """Models that answer examples; the default of `/v1/segment` the others."""
 
-PLURALS = {"nucleus": "nuclei", "cell": "cells"}
+PLURALS = {"nucleus": "nuclei"}
 
 
 def main() -> None:
@@ -62,7 +53,6 @@ def main() -> None:
     sections["printed"] = fenced("text", printed_by(python_example(text)).strip())
     metrics = {name: read_metrics(name) for name in PAGES}
     sections["model"] = nuclei_section(read_card(SHIPPED_BUNDLES / "nuclei"), metrics["nuclei"])
-    sections["cells"] = cells_line(read_card(SHIPPED_BUNDLES / "cells"), metrics["cells"])
     sections["blood"] = blood_line(read_card(SHIPPED_BUNDLES / "blood"), metrics["blood"])
     for name, tables in PAGES.items():
         page = ROOT / "docs" / "models" / f"{name}.md"
@@ -136,8 +126,8 @@ def replace_sections(text: str, sections: Mapping[str, str]) -> str:
 
 def picture_of_examples(service: TestClient, path: Path) -> None:
     """Draw the service's own overlays of all examples with their counts and confluency."""
-    names = sorted((file.name for file in (ROOT / "examples").glob("*.png")), key=lambda name: name in MODEL_OF)
-    figure, axes = plt.subplots(2, 5, figsize=(20, 8.6), layout="constrained")
+    names = sorted((file.name for file in (ROOT / "examples").glob("*.png")), key=lambda name: (name in MODEL_OF, name))
+    figure, axes = plt.subplots(3, 3, figsize=(13, 13.4), layout="constrained")
     for axis, name in zip(axes.flat, names, strict=True):
         options = {"model": MODEL_OF[name]} if name in MODEL_OF else {}
         answer = post(service, name, **options).json()
@@ -147,7 +137,7 @@ def picture_of_examples(service: TestClient, path: Path) -> None:
         axis.imshow(overlay[:side, :side], interpolation="antialiased")
         title = name.removesuffix(".png").replace("_", ", ")
         counts = ", ".join(f"{count} {PLURALS.get(kind, kind)}" for kind, count in answer["counts"].items())
-        axis.set_title(f"{title}: {counts}, {answer['confluency']['percent']:.1f} %", fontsize=13)
+        axis.set_title(f"{title}: {counts}, {answer['confluency']['percent']:.1f} %", fontsize=12)
         axis.axis("off")
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=80, metadata={"Software": None})
