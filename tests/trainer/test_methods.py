@@ -37,6 +37,6 @@ def test_cells_in_phase_contrast_are_found_by_their_texture(modality, foreground
     image = bright_and_rough()
     methods = all_methods(CARD, lambda tiles: tiles, modality=modality)
     assert tuple(methods) == METHODS
-    found = methods[KMEANS](image)
+    found = methods[KMEANS](image).labels
     np.testing.assert_array_equal(found, segment_kmeans(image, KMeansOptions(foreground=foreground)).labels)
     assert (found[80:104, 80:104] > 0).all() == (foreground == "texture")

@@ -47,11 +47,11 @@ def test_the_foreground_threshold_that_finds_the_whole_object_wins(truth):
 
 
 def test_the_seed_threshold_that_separates_two_objects_wins(truth):
-    # Between the objects the distance is 0.4: seeds above 0.3 run together, those above 0.45 do not.
-    distance = np.where(truth > 0, 0.4, 0.0)
+    # Between the objects the seed map is 0.4: seeds above 0.3 run together, those above 0.45 do not.
+    distance = np.where(truth > 0, 0.1, 0.0)
     for x in (14, 34):
         distance[14:26, x : x + 12] = 0.9
-    found, score = tune_coarsely([truth], [answer((truth > 0) * 0.9, distance)], CARD)
+    found, score = tune_coarsely([truth], [answer((truth > 0) * 0.7, distance)], CARD)
     assert found.seed == 0.45
     assert score == 1.0
 
@@ -75,7 +75,8 @@ def test_of_equal_scores_the_first_tried_is_taken(truth):
         distance[14:26, x : x + 12] = 1.0
     perfect = answer((truth > 0) * 1.0, distance)
     assert tune_coarsely([truth], [perfect], CARD) == tune_coarsely([truth, truth], [perfect, perfect], CARD)
-    assert tune_coarsely([truth], [perfect], CARD)[0] == Thresholds(foreground=0.4, seed=0.3)
+    # Between the objects the seed map is a half: only 0.6 keeps them apart, with any foreground threshold.
+    assert tune_coarsely([truth], [perfect], CARD)[0] == Thresholds(foreground=0.4, seed=0.6)
 
 
 def test_of_a_large_image_the_middle_is_tuned_on():
