@@ -7,6 +7,7 @@ import numpy as np
 from monolayer_core.model_card import ModelCard, Thresholds, TrainingData
 from monolayer_trainer.config import MOBILENET_SIDE, TrainConfig
 from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.image_cache import diameters_px
 from monolayer_trainer.targets import outputs
 
 TILE_SIDES = (256, 512, 1024, 2048)
@@ -59,6 +60,5 @@ def median_diameter_px(dataset: Dataset, samples: Sequence[Sample]) -> float | N
     Evenly chosen images suffice; at most `MAX_MEASURED_IMAGES` are read.
     """
     step = -(-len(samples) // MAX_MEASURED_IMAGES)
-    areas = [np.bincount(dataset.read(sample)[1].ravel())[1:] for sample in samples[::step]]
-    present = np.concatenate([area[area > 0] for area in areas])
-    return float(np.median(np.sqrt(4 * present / np.pi))) if present.size else None
+    diameters = np.concatenate([diameters_px(dataset.read(sample)[1]) for sample in samples[::step]])
+    return float(np.median(diameters)) if diameters.size else None

@@ -112,8 +112,15 @@ def centres_of(labels: LabelImage, count: int) -> tuple[npt.NDArray[np.float64],
 
 def median_diameter_px(labels: LabelImage) -> float:
     """Median diameter of the circles of the objects' areas, in pixels; 0 without objects."""
+    diameters = diameters_px(labels)
+    return float(np.median(diameters)) if diameters.size else 0.0
+
+
+def diameters_px(labels: LabelImage) -> npt.NDArray[np.float64]:
+    """Diameter of the circle of each object's area, in pixels; of the objects that have pixels."""
     area = np.bincount(labels.ravel())[1:]
-    return float(np.median(np.sqrt(4 * area[area > 0] / np.pi))) if area.any() else 0.0
+    diameters: npt.NDArray[np.float64] = np.sqrt(4 * area[area > 0] / np.pi)
+    return diameters
 
 
 def boxes_of(labels: LabelImage, count: int) -> npt.NDArray[np.intp]:
