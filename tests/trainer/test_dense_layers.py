@@ -5,7 +5,7 @@ import pytest
 
 from monolayer_core.arrays import LabelImage, Pixels
 from monolayer_core.measure import confluency_percent
-from monolayer_trainer.dense_layers import Field, dense_layer_figures, make_layers, summarise_layers
+from monolayer_trainer.dense_layers import Field, make_layers, measure_layers, pool_layers, summarise_layers
 
 LEVELS = (20, 40, 70, 90)
 
@@ -28,7 +28,9 @@ def bright(pixels: Pixels) -> LabelImage:
 
 def figures(segment, images=None, **options):
     images = [field(0), field(1)] if images is None else images
-    return dense_layer_figures(segment, images, levels_percent=LEVELS, layers_per_level=2, side_px=128, **options)
+    return pool_layers(
+        [measure_layers(segment, images, levels_percent=LEVELS, layers_per_level=2, side_px=128, **options)]
+    )
 
 
 @pytest.mark.parametrize("coverage_percent", LEVELS)

@@ -19,7 +19,7 @@ from monolayer_core.model_card import Thresholds, read_card, write_card
 from monolayer_trainer.card import draft_card
 from monolayer_trainer.config import TrainConfig, write_config
 from monolayer_trainer.dataset import Dataset
-from monolayer_trainer.dense_layers import dense_layer_figures
+from monolayer_trainer.dense_layers import measure_layers
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.evaluate import evaluate, load_network
 from monolayer_trainer.predict_folder import predict_folder
@@ -120,7 +120,7 @@ def test_the_examples_show_every_method_beside_the_truth(metrics, run):
 
 def test_dense_layers_are_made_of_the_validation_images_where_they_are_asked_for(metrics, run, data, monkeypatch):
     assert "dense_layers" not in metrics
-    monkeypatch.setattr(evaluate_module, "dense_layer_figures", partial(dense_layer_figures, side_px=64))
+    monkeypatch.setattr(evaluate_module, "measure_layers", partial(measure_layers, side_px=64))
     read = []
     monkeypatch.setattr(Dataset, "read", lambda self, sample, of=Dataset.read: read.append(sample) or of(self, sample))
     again = evaluate(run, data, dense_layers=True)

@@ -97,30 +97,6 @@ class Measured(NamedTuple):
     mirrored: list[tuple[int, float, float]]
 
 
-def dense_layer_figures(
-    segment: Callable[[Pixels], LabelImage],
-    images: Iterable[tuple[Pixels, LabelImage]],
-    *,
-    levels_percent: Sequence[int] = LEVELS_PERCENT,
-    layers_per_level: int = LAYERS_PER_LEVEL,
-    side_px: int = SIDE_PX,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Compare the confluency of made layers with that found in them: `measure_layers`, then `pool_layers`."""
-    return pool_layers(
-        [
-            measure_layers(
-                segment,
-                images,
-                levels_percent=levels_percent,
-                layers_per_level=layers_per_level,
-                side_px=side_px,
-                seed=seed,
-            )
-        ]
-    )
-
-
 def measure_layers(
     segment: Callable[[Pixels], LabelImage],
     images: Iterable[tuple[Pixels, LabelImage]],
@@ -248,7 +224,7 @@ def _choose(
 
 
 def summarise_layers(measured: Iterable[tuple[int, float, float]]) -> dict[str, Any]:
-    """Summarise level, true and predicted confluency of layers, in percent, as `dense_layer_figures` says."""
+    """Summarise level, true and predicted confluency of layers, in percent, as `pool_layers` says."""
     of_level: dict[int, list[tuple[float, float]]] = {}
     for level, true, predicted in measured:
         of_level.setdefault(level, []).append((true, predicted))

@@ -17,7 +17,7 @@ from monolayer_core.evaluation import ScoredImage, summarise
 from monolayer_core.model_card import ModelCard, read_card, write_card
 from monolayer_core.pipeline import segment
 from monolayer_trainer.dataset import Dataset, Sample
-from monolayer_trainer.dense_layers import dense_layer_figures
+from monolayer_trainer.dense_layers import measure_layers, pool_layers
 from monolayer_trainer.detection import is_told_by_class, summarise_classes, write_class_counts
 from monolayer_trainer.kmeans_figures import phase_contrast, robustness
 from monolayer_trainer.methods import METHODS, NETWORK, Evaluated, Method, all_methods, score_sample
@@ -115,9 +115,9 @@ def evaluate(
 
 
 def dense_figures(dataset: Dataset, samples: Sequence[Sample], card: ModelCard, predict: Predict) -> dict[str, Any]:
-    """Measure the network on layers made of images it has not seen, see `dense_layer_figures`."""
+    """Measure the network on layers made of images it has not seen, see `measure_layers`."""
     images = (dataset.read(sample)[:2] for sample in samples)
-    return dense_layer_figures(lambda pixels: segment(pixels, card, predict).labels, images)
+    return pool_layers([measure_layers(lambda pixels: segment(pixels, card, predict).labels, images)])
 
 
 def load_network(folder: RunFolder) -> tuple[ModelCard, Predict]:
