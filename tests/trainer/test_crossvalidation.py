@@ -20,6 +20,7 @@ from monolayer_trainer.crossvalidation import crossvalidate
 from monolayer_trainer.dataset import Dataset
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.evaluate import evaluate, load_network
+from monolayer_trainer.fold_scores import Network, answer_held_out, search_for_thresholds
 from monolayer_trainer.run_folder import RunError, RunFolder
 from monolayer_trainer.tables import read_rows
 
@@ -86,9 +87,25 @@ def test_no_network_knows_the_images_of_its_fold_and_every_image_is_in_one(cross
 def test_each_network_is_an_ordinary_run_that_can_be_evaluated(crossed):
     run = crossed.fold(1)
     assert read_config(run) == TOY
-    metrics = evaluate(run, run / "data")
-    pooled = json.loads(crossed.metrics.read_text())["by_fold"]["1"]
-    assert metrics["methods"]["network"]["overall"]["dice"]["mean"] == pytest.approx(pooled["dice"], abs=1e-4)
+    methods = evaluate(run, run / "data")["methods"]
+    rows = [row for row in read_rows(crossed.scores) if (row["method"], row["fold"]) == ("otsu", "1")]
+    assert methods["otsu"]["overall"]["images"] == len(rows) == 4
+    dice = np.mean([float(row["dice"]) for row in rows])
+    assert methods["otsu"]["overall"]["dice"]["mean"] == pytest.approx(dice, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_network_is_judged_with_the_thresholds_that_suit_the_images_of_the_other_folds(crossed, data):
+    dataset = Dataset.load(data)
+    fold_of = {row["ImageId"]: int(row["fold"]) for row in read_rows(crossed.folds)}
+    network_of = {number: Network(*load_network(RunFolder(crossed.fold(number)))) for number in (1, 2)}
+    answered = answer_held_out(dataset, fold_of, network_of)
+    assert answered.folds == [fold_of[sample.id] for sample in dataset.samples]
+    by_fold = json.loads(crossed.metrics.read_text())["by_fold"]
+    for number, other in ((1, 2), (2, 1)):
+        search = search_for_thresholds(answered, network_of[number].card)
+        best, _ = search.thoroughly([index for index, fold in enumerate(answered.folds) if fold == other])
+        assert by_fold[str(number)]["thresholds"] == best.model_dump()
 
 
 @pytest.mark.slow
@@ -100,9 +117,12 @@ def test_every_image_is_scored_once_by_each_method_and_the_network_is_that_of_it
     ]
     fold_of = {row["ImageId"]: row["fold"] for row in read_rows(crossed.folds)}
     network_of = {number: load_network(RunFolder(crossed.fold(int(number)))) for number in ("1", "2")}
+    by_fold = json.loads(crossed.metrics.read_text())["by_fold"]
     for row, sample in zip(rows[::3], dataset.samples, strict=True):
         assert row["fold"] == fold_of[sample.id]
         card, predict = network_of[row["fold"]]
+        thresholds = Thresholds.model_validate(by_fold[row["fold"]]["thresholds"])
+        card = card.model_copy(update={"thresholds": thresholds})
         pixels, labels, _ = dataset.read(sample)
         scores = score_image(labels, segment(pixels, card, predict, SegmentOptions()).labels)
         assert float(row["kaggle_score"]) == pytest.approx(scores.kaggle_score, abs=1e-4)

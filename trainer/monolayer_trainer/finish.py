@@ -13,7 +13,7 @@ from monolayer_trainer.likeness import fit_likeness_of_samples
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.scoring import keras_predict, predict_examples, read_examples
 from monolayer_trainer.trust import learn_from_answers
-from monolayer_trainer.tuning import tune_thresholds, tuning_window
+from monolayer_trainer.tuning import ThresholdSearch, tuning_window
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +48,10 @@ def tuned(card: ModelCard, dataset: Dataset, folder: RunFolder, tuning: Sequence
     model = keras.saving.load_model(folder.model, compile=False)
     probabilities = predict_examples(examples, card, keras_predict(model))
     truths = [example.labels for example in examples]
-    thresholds, score = tune_thresholds(
+    search = ThresholdSearch(
         [tuning_window(truth) for truth in truths], [tuning_window(one) for one in probabilities], card
     )
+    thresholds, score = search.thoroughly()
     metrics = {"tuning": {"images": len(examples), "kaggle_score": round(score, 4)}}
     return learn_from_answers(
         truths, probabilities, card.model_copy(update={"thresholds": thresholds, "metrics": metrics})

@@ -14,7 +14,8 @@ from monolayer_trainer.report import (
 )
 
 HELD_OUT = """Each was judged by the one of {folds} networks that had not seen its group (`folds.csv`). That network's
-checkpoint and thresholds were chosen on a tenth of the groups of the other folds, set aside from its training."""
+checkpoint was chosen on a tenth of the groups of the other folds, set aside from its training; its thresholds are those
+that suit the images of the other folds best, as answered by the networks that held these out."""
 
 FINAL = """The network in `final`, where there is one, is trained on all images. No image is left to judge it: the
 figures here are those of its siblings, which learned from fewer. Its thresholds are those that suit the pooled answers

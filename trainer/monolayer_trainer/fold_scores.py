@@ -30,7 +30,7 @@ from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.scoring import predict_examples, read_examples
 from monolayer_trainer.tables import write_whole
 from monolayer_trainer.trust import confluency_record, fit_where_enough, learn_from_answers
-from monolayer_trainer.tuning import tune_thresholds, tuning_window
+from monolayer_trainer.tuning import ThresholdSearch, tuning_window
 
 LEARNT = ("thresholds", "score", "confluency_uncertainty")
 """Fields of the card of a network of all images that are learnt from the folds."""
@@ -48,10 +48,19 @@ class Network(NamedTuple):
     predict: Predict
 
 
+class Answered(NamedTuple):
+    """Held-out images as annotated and as the network of their fold answers, in the order of the data set."""
+
+    folds: list[int]
+    truths: list[LabelImage]
+    answers: list[Probabilities]
+
+
 def score_folds(dataset: Dataset, folder: CrossFolder, config: TrainConfig, fold_of: dict[str, int]) -> None:
     """Score each fold's network, and K-means and Otsu, on the images it held out; write tables, figures and page.
 
-    ``metrics.json`` is written last: where it is, everything is.
+    Each network has the thresholds that suit the held-out images of all other folds best: the few images that a
+    network was tuned on say less. ``metrics.json`` is written last: where it is, everything is.
 
     Raises
     ------
@@ -59,6 +68,12 @@ def score_folds(dataset: Dataset, folder: CrossFolder, config: TrainConfig, fold
         A network is missing, or has seen an image that it should have held out.
     """
     network_of = load_networks(dataset, folder, fold_of)
+    answered = answer_held_out(dataset, fold_of, network_of)
+    search = search_for_thresholds(answered, network_of[1].card)
+    for number, network in network_of.items():
+        others = [index for index, fold in enumerate(answered.folds) if fold != number]
+        thresholds, _ = search.thoroughly(others)
+        network_of[number] = network._replace(card=network.card.model_copy(update={"thresholds": thresholds}))
 
     def methods_for(sample: Sample) -> dict[str, Method]:
         return all_methods(*network_of[fold_of[sample.id]], modality=sample.modality)
@@ -77,7 +92,7 @@ def score_folds(dataset: Dataset, folder: CrossFolder, config: TrainConfig, fold
         metrics["dense_layers"] = dense_figures(dataset, fold_of, network_of)
     write_scores(folder.scores, evaluated, fold_of=fold_of)
     draw_figures(folder.figures, metrics, dataset, evaluated, methods_for)
-    card, figures = learn_from_folds(dataset, fold_of, network_of)
+    card, figures = learn_from_folds(answered, search, network_of[1].card)
     metrics |= card.model_dump(include=set(LEARNT)) | figures
     folder.report.write_text(render(metrics), encoding="utf-8")
     write_whole(folder.metrics, json.dumps(metrics, indent=2) + "\n")
@@ -102,7 +117,7 @@ def load_networks(dataset: Dataset, folder: CrossFolder, fold_of: dict[str, int]
 def by_fold(
     evaluated: Sequence[Evaluated], fold_of: dict[str, int], network_of: dict[int, Network]
 ) -> dict[str, dict[str, Any]]:
-    """Means of the network on each fold, with the thresholds it had chosen before."""
+    """Means of the network on each fold, and the thresholds it was judged with."""
     figures = {}
     for number, network in network_of.items():
         ones = [one for one in evaluated if fold_of[one.sample.id] == number]
@@ -130,10 +145,36 @@ def dense_figures(dataset: Dataset, fold_of: dict[str, int], network_of: dict[in
     return pool_layers([measured(number, network) for number, network in network_of.items()])
 
 
-def learn_from_folds(
-    dataset: Dataset, fold_of: dict[str, int], network_of: dict[int, Network]
-) -> tuple[ModelCard, dict[str, Any]]:
+def answer_held_out(dataset: Dataset, fold_of: dict[str, int], network_of: dict[int, Network]) -> Answered:
+    """Let the network of each image's fold answer to it."""
+    answered = Answered([], [], [])
+    for sample in dataset.samples:
+        network = network_of[fold_of[sample.id]]
+        examples = read_examples(dataset, [sample], network.card)
+        answered.folds.append(fold_of[sample.id])
+        answered.truths.extend(example.labels for example in examples)
+        answered.answers.extend(predict_examples(examples, network.card, network.predict))
+    return answered
+
+
+def search_for_thresholds(answered: Answered, card: ModelCard) -> ThresholdSearch:
+    """Begin a search for thresholds in what the networks of all folds answer."""
+    return ThresholdSearch(
+        [tuning_window(truth) for truth in answered.truths],
+        [tuning_window(answer) for answer in answered.answers],
+        card.model_copy(update={"thresholds": Thresholds()}),
+    )
+
+
+def learn_from_folds(answered: Answered, search: ThresholdSearch, card: ModelCard) -> tuple[ModelCard, dict[str, Any]]:
     """Learn from what each network answers to the images it held out what the network of all images cannot.
+
+    Parameters
+    ----------
+    answered, search
+        What the networks of the folds answer, and the search for thresholds in it.
+    card
+        Of one of these networks.
 
     Returns
     -------
@@ -144,21 +185,11 @@ def learn_from_folds(
         it, so it flatters and is no figure of the evaluation; ``uncertainty_coverage``, the share of images whose true
         confluency lies within the interval learnt from the other folds, None where there are too few images.
     """
-    truths: list[LabelImage] = []
-    answers: list[Probabilities] = []
-    for sample in dataset.samples:
-        network = network_of[fold_of[sample.id]]
-        examples = read_examples(dataset, [sample], network.card)
-        truths += [example.labels for example in examples]
-        answers += predict_examples(examples, network.card, network.predict)
-    untuned = network_of[1].card.model_copy(update={"thresholds": Thresholds()})
-    thresholds, score = tune_thresholds(
-        [tuning_window(truth) for truth in truths], [tuning_window(answer) for answer in answers], untuned
-    )
-    card = learn_from_answers(truths, answers, untuned.model_copy(update={"thresholds": thresholds}))
-    records = [confluency_record(*pair, card) for pair in zip(truths, answers, strict=True)]
-    coverage = coverage_over_folds(records, [fold_of[sample.id] for sample in dataset.samples])
-    return card, {"thresholds_kaggle_score": score, "uncertainty_coverage": coverage}
+    thresholds, score = search.thoroughly()
+    learnt = learn_from_answers(answered.truths, answered.answers, card.model_copy(update={"thresholds": thresholds}))
+    records = [confluency_record(*pair, learnt) for pair in zip(answered.truths, answered.answers, strict=True)]
+    coverage = coverage_over_folds(records, answered.folds)
+    return learnt, {"thresholds_kaggle_score": score, "uncertainty_coverage": coverage}
 
 
 def coverage_over_folds(records: Sequence[ConfluencyRecord], folds: Sequence[int]) -> float | None:

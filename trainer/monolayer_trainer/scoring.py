@@ -11,7 +11,7 @@ from monolayer_core.arrays import ImageUInt8, LabelImage, Predict, Probabilities
 from monolayer_core.model_card import ModelCard
 from monolayer_core.pipeline import SegmentOptions, predict_probabilities, prepare
 from monolayer_trainer.dataset import Dataset, Sample
-from monolayer_trainer.tuning import tune_coarsely
+from monolayer_trainer.tuning import ThresholdSearch
 
 AS_THE_CARD_SAYS = SegmentOptions()
 
@@ -79,4 +79,4 @@ class InstanceScore:
     def __call__(self, model: Any) -> float:  # noqa: ANN401 - Keras publishes no types
         """Score of a network that gives the card's outputs."""
         probabilities = predict_examples(self._examples, self._card, keras_predict(model))
-        return tune_coarsely(self._truths, probabilities, self._card)[1]
+        return ThresholdSearch(self._truths, probabilities, self._card).coarsely()[1]
