@@ -78,7 +78,7 @@ def test_the_summary_the_table_and_the_page_say_the_same(dataset: Dataset, tmp_p
     sample, truth = dataset.samples[0], truth_of(dataset)
     network = count_detected(dataset, sample, truth, Found(truth.labels[:, ::-1], truth.class_ids, ("rbc", "wbc")))
     otsu = count_detected(dataset, sample, truth, Found(truth.labels, truth.class_ids * 0, ("object",)))
-    metrics = summarise_detected(dataset, [Evaluated(sample, {}, {"network": network, "otsu": otsu})])
+    metrics = summarise_detected(dataset, [Evaluated(sample, {}, {"network": network, "otsu": otsu}, {})])
     assert metrics["classes"]["wbc"]["f1"] == 0
     assert metrics["objects"]["otsu"]["f1"] == 1
     page = class_lines(metrics)

@@ -75,6 +75,22 @@ def test_a_network_that_finds_every_bright_pixel_has_a_dice_of_one(metrics, data
     assert overall["kaggle_score"]["mean"] < 0.5
 
 
+def test_objects_are_counted_by_size_over_all_validation_images(metrics, run, data):
+    dataset = Dataset.load(data)
+    truths = [dataset.read(sample)[1] for sample in dataset.subset("validation")]
+    areas_px = np.concatenate([np.bincount(truth.ravel())[1:] for truth in truths])
+    diameters_px = 2 * np.sqrt(areas_px / np.pi)
+    for name, low, high in (("below 8", 0, 8), ("8 to 16", 8, 16), ("16 to 32", 16, 32)):
+        expected = np.count_nonzero((diameters_px >= low) & (diameters_px < high))
+        assert metrics["sizes"].get(name, {"truth": 0})["truth"] == expected
+    rows = [row for row in read_rows(RunFolder(run).scores) if row["method"] == "network"]
+    predicted = sum(one["prediction"] for one in metrics["sizes"].values())
+    assert predicted == sum(int(row["prediction_count"]) for row in rows)
+    page = RunFolder(run).report.read_text()
+    for name, one in metrics["sizes"].items():
+        assert f"| {name} | {one['truth']} | " in page
+
+
 def test_kmeans_and_otsu_stand_beside_the_network(metrics):
     assert list(metrics["methods"]) == ["network", "kmeans", "otsu"]
     assert metrics["methods"]["kmeans"]["overall"]["dice"]["mean"] > 0.95

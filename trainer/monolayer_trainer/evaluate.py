@@ -16,6 +16,7 @@ from monolayer_core.class_counts import ClassCounts, describe
 from monolayer_core.evaluation import ScoredImage, summarise
 from monolayer_core.model_card import ModelCard, read_card, write_card
 from monolayer_core.pipeline import segment
+from monolayer_core.size_counts import SizeCounts, size_names
 from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.dense_layers import measure_layers, pool_layers
 from monolayer_trainer.detection import is_told_by_class, summarise_classes, write_class_counts
@@ -90,6 +91,7 @@ def evaluate(
         "model": {"name": card.name, "version": card.version},
         "tta": tta,
         "methods": {name: summarise_method(evaluated, name) for name in METHODS},
+        "sizes": summarise_sizes(evaluated),
         "kmeans": robustness(dataset.read(sample)[0] for sample in samples),
     }
     if is_told_by_class(dataset, samples):
@@ -169,6 +171,13 @@ def summarise_detected(dataset: Dataset, evaluated: list[Evaluated]) -> dict[str
             for name in evaluated[0].detected
         },
     }
+
+
+def summarise_sizes(evaluated: list[Evaluated]) -> dict[str, dict[str, dict[str, int]]]:
+    """Objects of the network by size, pooled over the images; sizes of which there are none are left out."""
+    pooled = [sum(counts, SizeCounts()) for counts in zip(*(one.sizes[NETWORK] for one in evaluated), strict=True)]
+    named = zip(size_names(), pooled, strict=True)
+    return {name: asdict(counts) for name, counts in named if counts != SizeCounts()}
 
 
 def overall_means(summary: dict[str, Any]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from monolayer_trainer.report import (
     dense_layer_lines,
     method_row,
     modality_table,
+    size_lines,
     table,
 )
 
@@ -50,6 +51,7 @@ def render(metrics: dict[str, Any]) -> str:
         "",
         "![Kaggle score by modality](figures/scores_by_modality.png)",
         "",
+        *size_lines(metrics["sizes"]),
         *class_lines(metrics),
         *(dense_layer_lines(metrics["dense_layers"]) if "dense_layers" in metrics else []),
         "## The network, by fold",

@@ -20,6 +20,7 @@ from monolayer_trainer.evaluate import (
     refuse_trained,
     summarise_detected,
     summarise_method,
+    summarise_sizes,
     write_scores,
 )
 from monolayer_trainer.fold_report import render
@@ -84,6 +85,7 @@ def score_folds(dataset: Dataset, folder: CrossFolder, config: TrainConfig, fold
         "model": {"name": config.name, "version": config.version},
         "folds": max(fold_of.values()),
         "methods": {name: summarise_method(evaluated, name) for name in METHODS},
+        "sizes": summarise_sizes(evaluated),
         "by_fold": by_fold(evaluated, fold_of, network_of),
     }
     if is_told_by_class(dataset, dataset.samples):

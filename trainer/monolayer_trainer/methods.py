@@ -20,6 +20,7 @@ from monolayer_core.pipeline import (
     segment,
     segment_kmeans,
 )
+from monolayer_core.size_counts import SizeCounts, count_by_size
 from monolayer_core.splitting import split_by_seeds
 from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.detection import Detected, Found, count_detected
@@ -71,11 +72,12 @@ def _found(segmentation: Segmentation) -> Found:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """An image, and by method its scores and the objects counted by their boxes."""
+    """An image, and by method its scores, its objects counted by their boxes, and by their size."""
 
     sample: Sample
     scores: dict[str, ImageScores]
     detected: dict[str, Detected]
+    sizes: dict[str, tuple[SizeCounts, ...]]
 
 
 def score_sample(dataset: Dataset, sample: Sample, methods_for: MethodsFor) -> Evaluated:
@@ -88,4 +90,5 @@ def score_sample(dataset: Dataset, sample: Sample, methods_for: MethodsFor) -> E
         sample,
         scores={name: score_image(labels, one.labels) for name, one in found.items()},
         detected={name: count_detected(dataset, sample, truth, one) for name, one in found.items()},
+        sizes={name: count_by_size(labels, one.labels) for name, one in found.items()},
     )

@@ -34,6 +34,10 @@ all images together; the count error is the mean over images. Annotated boxes co
 overlap."""
 
 
+SIZES = """Diameter of a circle of the object's area. Found: a predicted object overlaps it with an IoU of at least 0.5;
+closely found: 0.75. Invented: the share of the predicted objects of this size that overlap no true one so."""
+
+
 def write_report(folder: RunFolder, card: ModelCard, metrics: dict[str, Any]) -> None:
     """Write the page into the run folder."""
     folder.report.write_text(render(card, metrics), encoding="utf-8")
@@ -69,6 +73,7 @@ def render(card: ModelCard, metrics: dict[str, Any]) -> str:
         "",
         "![Kaggle score by modality](figures/scores_by_modality.png)",
         "",
+        *size_lines(metrics["sizes"]),
         *class_lines(metrics),
         "## K-means where no network is",
         "",
@@ -109,6 +114,27 @@ def modality_table(methods: dict[str, Any]) -> list[str]:
         means = [f"{part[name]['mean']:.3f}" for name in ("average_precision_50", "dice")]
         rows.append([modality, str(part["images"]), *scores, *means])
     return table(header, rows)
+
+
+def size_lines(sizes: dict[str, dict[str, int]]) -> list[str]:
+    """Section on the network's objects by their size."""
+    header = ["diameter, px", "objects", "found", "closely found", "predicted", "invented"]
+    rows = [
+        [
+            name,
+            str(one["truth"]),
+            *(share(one[part], one["truth"]) for part in ("found", "closely_found")),
+            str(one["prediction"]),
+            share(one["invented"], one["prediction"]),
+        ]
+        for name, one in sizes.items()
+    ]
+    return ["## By object size", "", SIZES, "", *table(header, rows), ""]
+
+
+def share(part: int, whole: int) -> str:
+    """Write a share in percent; nothing where there is nothing to share."""
+    return f"{100 * part / whole:.1f} %" if whole else ""
 
 
 def class_lines(metrics: dict[str, Any]) -> list[str]:
