@@ -64,7 +64,7 @@ class Thresholds(CardModel):
     seed: Fraction = Field(0.5, description="a pixel may start an object above this value of the seed map")
     min_seed_area_px: int = Field(0, ge=0, description="smaller groups of such pixels start no object")
     min_score: Fraction = Field(0.0, description="objects of a lower mean foreground probability are dropped")
-    min_area_px: int = Field(0, ge=0, description="smaller objects are dropped; at the size the network sees")
+    min_area_px: int = Field(0, ge=0, description="smaller objects are dropped; pixels of the image, here as elsewhere")
     max_hole_area_px: int = Field(0, ge=0, description="holes up to this area are filled")
 
 
@@ -119,6 +119,7 @@ class Float16Network(CardModel):
 class ModelCard(CardModel):
     """Everything the service, the evaluation and the parity check need to know of a network.
 
+    Tile sides, halo and divisor are in pixels as the network sees them, areas and diameters in those of the image.
     Height and width of the network's input must be multiples of `divisor`. With a single entry in `tile_sides` and
     ``dynamic_size=False`` the network takes that side alone.
     """
@@ -132,6 +133,7 @@ class ModelCard(CardModel):
     axes: Literal["nyxc"] = "nyxc"
     outputs: tuple[Output, ...] = Field(min_length=1)
     normalization: NormalizationSpec = NormalizationSpec()
+    input_scale: float = Field(1.0, gt=0, le=1, description="the network sees images at this part of their size")
     tile_sides: tuple[Annotated[int, Field(gt=0)], ...] = Field(min_length=1)
     halo: int = Field(ge=0)
     divisor: int = Field(gt=0)

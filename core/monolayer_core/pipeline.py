@@ -6,7 +6,9 @@ objects. The network comes as a plain callable; everything else that must be kno
 `segment_kmeans` does the same without a network.
 """
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -18,6 +20,7 @@ from monolayer_core.arrays import ImageUInt8, LabelImage, Pixels, Predict, Proba
 from monolayer_core.confluency_uncertainty import uncertain_percent, uncertainty_points
 from monolayer_core.distance_seeds import seeds_from_distance
 from monolayer_core.errors import OptionError, UnusableImageError
+from monolayer_core.input_scale import enlarge, shrink
 from monolayer_core.instances import (
     fill_holes,
     foreground_mask,
@@ -199,7 +202,7 @@ def predict_probabilities(
     batch_size: int = 1,
     sides: Sequence[int] | None = None,
 ) -> Probabilities:
-    """Let the network see a prepared image, in tiles where it does not fit into one.
+    """Let the network see a prepared image, at the size its card says and in tiles where it does not fit into one.
 
     Parameters
     ----------
@@ -217,6 +220,7 @@ def predict_probabilities(
     Returns
     -------
     uint8 (y, x, output)
+        At the size of the image.
 
     Raises
     ------
@@ -225,16 +229,23 @@ def predict_probabilities(
     OptionError
         No allowed tile is larger than its halo.
     """
+    seen = shrink(image, card.input_scale)
     plan = plan_tiles(
-        *image.shape[:2], sides=card.tile_sides if sides is None else sides, halo=card.halo, divisor=card.divisor
+        *seen.shape[:2], sides=card.tile_sides if sides is None else sides, halo=card.halo, divisor=card.divisor
     )
-    output_count = len(card.outputs)
-    if not tta:
-        return predict_tiled(image, predict, plan, output_count=output_count, batch_size=batch_size)
-    total = np.full((*image.shape[:2], output_count), len(_FLIPS) // 2, dtype=np.uint16)  # so that halves round up
-    for flip in _FLIPS:
-        view = np.ascontiguousarray(image[flip])
-        total += predict_tiled(view, predict, plan, output_count=output_count, batch_size=batch_size)[flip]
+
+    def answer(view: ImageUInt8) -> Probabilities:
+        return predict_tiled(view, predict, plan, output_count=len(card.outputs), batch_size=batch_size)
+
+    probabilities = _average_over_flips(seen, answer) if tta else answer(seen)
+    return enlarge(probabilities, *image.shape[:2])
+
+
+def _average_over_flips(image: ImageUInt8, answer: Callable[[ImageUInt8], Probabilities]) -> Probabilities:
+    """Mean of the answers to an image and to its mirror images, halves rounded up."""
+    answers = (answer(np.ascontiguousarray(image[flip]))[flip].astype(np.uint16) for flip in _FLIPS)
+    total = functools.reduce(operator.iadd, answers)
+    total += len(_FLIPS) // 2
     total //= len(_FLIPS)
     return total.astype(np.uint8)
 

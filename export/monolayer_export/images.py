@@ -18,6 +18,7 @@ import numpy as np
 from monolayer_core.arrays import ImageUInt8
 from monolayer_core.errors import ImageError
 from monolayer_core.image_io import decode_image
+from monolayer_core.input_scale import shrink
 from monolayer_core.model_card import ModelCard
 from monolayer_core.normalization import normalize
 from monolayer_core.pipeline import SegmentOptions, prepare
@@ -145,7 +146,7 @@ def _read(paths: Sequence[Path], card: ModelCard) -> Iterator[ImageUInt8]:
         except OSError as error:
             log.warning("%s is left out: it cannot be opened (%s)", path, error.strerror)
             continue
-        yield prepare(pixels, card, SegmentOptions())[:MAX_SIDE, :MAX_SIDE]
+        yield shrink(prepare(pixels, card, SegmentOptions()), card.input_scale)[:MAX_SIDE, :MAX_SIDE]
 
 
 def _paths(folder: Path) -> list[Path]:

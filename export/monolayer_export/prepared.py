@@ -17,6 +17,7 @@ import numpy as np
 from monolayer_core.arrays import ImageUInt8, LabelImage, Pixels
 from monolayer_core.errors import ImageError
 from monolayer_core.image_io import decode_image
+from monolayer_core.input_scale import shrink
 from monolayer_core.model_card import ModelCard
 from monolayer_core.pipeline import prepare
 from monolayer_export.errors import ExportError
@@ -118,7 +119,7 @@ def cut_tiles(images: Sequence[PreparedImage], card: ModelCard, *, seed: int = 0
     side = card.tile_sides[0]
     tiles = []
     for example in read_examples(images):
-        image = prepare(example.pixels, card)
+        image = shrink(prepare(example.pixels, card), card.input_scale)
         y, x = (int(random.integers(0, max(length - side, 0) + 1)) for length in image.shape[:2])
         tiles.append(square_crop(image[y:, x:], side))
     return tiles

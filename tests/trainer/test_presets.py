@@ -18,3 +18,12 @@ def test_only_phase_contrast_fills_crops_and_changes_halos():
     assert dense is not None
     assert dense.coverage_high == 1
     assert augmentation_of(Preset.PHASE_CONTRAST).phase is not None
+
+
+def test_lengths_in_pixels_shrink_with_the_images():
+    full, half = (augmentation_of(Preset.PHASE_CONTRAST, scale).dense for scale in (1.0, 0.5))
+    assert full is not None
+    assert half is not None
+    assert (half.rim_px, half.closed_gap_px, half.strip_px) == (4.5, 7.0, 4)
+    same = {"rim_px": full.rim_px, "closed_gap_px": full.closed_gap_px, "strip_px": full.strip_px}
+    assert half.model_copy(update=same) == full

@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 
 from monolayer_core import pipeline
+from monolayer_core.input_scale import shrink
 from monolayer_trainer import sampler_process
 from monolayer_trainer.augmentation import AugmentationConfig
 from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.dense_config import DenseConfig
 from monolayer_trainer.errors import DatasetError, SamplerError
-from monolayer_trainer.image_cache import CachedImage, ImageCache, boxes_of, centres_of
+from monolayer_trainer.image_cache import CachedImage, ImageCache, boxes_of, centres_of, nearest
 from monolayer_trainer.phase_augmentation import PhaseConfig
 from monolayer_trainer.prepare import prepare
 from monolayer_trainer.sampler import Batch, CropSampler, SamplerConfig, class_odds, image_weights
@@ -227,6 +228,34 @@ def test_the_network_is_trained_on_what_the_pipeline_will_show_it(tmp_path: Path
     np.testing.assert_array_equal(
         ImageCache(dataset, spec, 1).read(dataset.samples[0]).image, pipeline.prepare(colour, spec)
     )
+
+
+def test_images_and_labels_are_shrunk_alike_before_anything_is_cut(discs: Path):
+    dataset = Dataset.load(discs)
+    whole, half = (ImageCache(dataset, SMALL, 1, input_scale=scale).read(dataset.samples[0]) for scale in (1.0, 0.5))
+    np.testing.assert_array_equal(half.image, shrink(whole.image, 0.5))
+    assert half.labels.shape == half.image.shape[:2]
+    np.testing.assert_allclose(half.centres, (whole.centres - 0.5) / 2, atol=0.5)
+    assert half.diameter_px == pytest.approx(whole.diameter_px / 2, rel=0.05)
+
+
+def test_a_label_image_of_another_size_takes_the_label_in_the_middle_of_each_pixel():
+    labels = np.arange(1, 37, dtype=np.int32).reshape(6, 6)
+    np.testing.assert_array_equal(nearest(labels, 2, 2), [[8, 11], [26, 29]])
+    np.testing.assert_array_equal(nearest(labels, 3, 3), [[8, 9, 12], [14, 15, 18], [32, 33, 36]])
+    assert nearest(labels, 6, 6) is labels
+    np.testing.assert_array_equal(nearest(labels[:1, :2], 2, 4), [[1, 1, 2, 2]] * 2)
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.4, 0.25])
+def test_a_smaller_label_image_is_moved_to_no_side(scale: float):
+    labels = np.zeros((600, 600), np.int32)
+    starts = np.random.default_rng(0).integers(0, 10, (400, 2)) + 30 * np.stack(np.divmod(np.arange(400), 20), axis=1)
+    for number, (y, x) in enumerate(starts, start=1):
+        labels[y : y + 15, x : x + 15] = number
+    side = round(600 * scale)
+    moved = centres_of(nearest(labels, side, side), 400)[0] - ((starts + 7.5) * scale - 0.5)
+    assert np.abs(moved.mean(axis=0)).max() < 0.02
 
 
 def test_centres_are_means_of_the_pixels():

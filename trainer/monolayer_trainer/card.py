@@ -34,6 +34,7 @@ def draft_card(
         task=config.kind,
         confluency_of=dataset.confluency_of,
         channels=config.channels,
+        input_scale=config.input_scale,
         outputs=outputs(config.targets(dataset.classes)),
         tile_sides=(MOBILENET_SIDE,) if fixed else TILE_SIDES,
         # 128 - 2 x 32 pixels are kept of each tile of the fixed network.

@@ -27,6 +27,7 @@ class TrainConfig(BaseModel):
 
     architecture: Literal["unet", "mobilenet-unet"] = "unet"
     channels: Literal["grey", "rgb"] = "rgb"
+    input_scale: float = Field(1.0, gt=0.0, le=1.0, description="the network sees images at this part of their size")
     base_width: int = Field(16, ge=1, description="feature channels at full resolution")
     depth: int = Field(4, ge=1, le=6, description="how often the U-Net halves the image")
     dropout: float = Field(0.0, ge=0.0, lt=1.0, description="at the coarsest levels")

@@ -34,6 +34,11 @@ class DenseConfig(BaseModel):
     )
     most_donors: int = Field(60, ge=1, description="donors tried for one crop")
 
+    def at(self, scale: float) -> "DenseConfig":
+        """Give the same for images shrunk to a part of their size: lengths shrink with them."""
+        lengths = {"rim_px": self.rim_px * scale, "closed_gap_px": self.closed_gap_px * scale}
+        return self.model_copy(update=lengths | {"strip_px": max(round(self.strip_px * scale), 1)})
+
     @model_validator(mode="after")
     def _check(self) -> "DenseConfig":
         if self.coverage_low > self.coverage_high:

@@ -173,6 +173,7 @@ def sampler_config(config: TrainConfig, classes: tuple[str, ...], *, only: tuple
         batch_size=config.batch_size,
         seed=config.seed,
         channels=config.channels,
+        input_scale=config.input_scale,
         target=config.targets(classes),
         augmentation=config.augmentation,
         kind_exponent=config.kind_exponent,

@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import ImageUInt8, LabelImage
+from monolayer_core.input_scale import shrink
 from monolayer_core.pipeline import InputSpec, prepare
 from monolayer_trainer.dataset import Dataset, Sample
 
 
 @dataclass(frozen=True)
 class CachedImage:
-    """One image as the network sees it, and its objects.
+    """One image as the network sees it, and its objects; pixels are those of the network.
 
     Attributes
     ----------
@@ -78,9 +79,12 @@ class ImageCache:
         dataset: Dataset,
         spec: InputSpec,
         limit_bytes: int,
+        *,
+        input_scale: float = 1.0,
     ) -> None:
         self._dataset = dataset
         self._spec = spec
+        self._input_scale = input_scale
         self._limit_bytes = limit_bytes
         self._held: OrderedDict[str, CachedImage] = OrderedDict()
         self.nbytes = 0
@@ -92,12 +96,33 @@ class ImageCache:
             self._held.move_to_end(sample.id)
             return found
         pixels, labels, object_classes = self._dataset.read(sample)
-        read = CachedImage.of(prepare(pixels, self._spec), labels, object_classes)
+        image = shrink(prepare(pixels, self._spec), self._input_scale)
+        read = CachedImage.of(image, nearest(labels, *image.shape[:2]), object_classes)
         self._held[sample.id] = read
         self.nbytes += read.nbytes
         while self.nbytes > self._limit_bytes and len(self._held) > 1:
             self.nbytes -= self._held.popitem(last=False)[1].nbytes
         return read
+
+
+def nearest(labels: LabelImage, height: int, width: int) -> LabelImage:
+    """Bring a label image to another size; objects that are too small for it lose all their pixels."""
+    if labels.shape == (height, width):
+        return labels
+    rows, columns = (_middles(*sides) for sides in zip(labels.shape, (height, width), strict=True))
+    return np.ascontiguousarray(labels[np.ix_(rows, columns)])
+
+
+def _middles(before: int, after: int) -> npt.NDArray[np.intp]:
+    """Index before of the pixel in the middle of each pixel afterwards.
+
+    Where the middle lies between two pixels, as at half the size, they are taken in turn: always the latter would move
+    every object by half a pixel.
+    """
+    index = np.arange(after)
+    middles = (2 * index + 1) * before  # in units of 1 / (2 after), exact
+    between = (middles % (2 * after) == 0) & (index % 2 == 1)
+    return np.asarray(middles // (2 * after) - between, np.intp)
 
 
 def centres_of(labels: LabelImage, count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:

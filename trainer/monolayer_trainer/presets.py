@@ -15,8 +15,8 @@ class Preset(StrEnum):
     SMEAR = "smear"
 
 
-def augmentation_of(preset: Preset) -> "AugmentationConfig":
-    """Give the augmentation of a preset.
+def augmentation_of(preset: Preset, input_scale: float = 1.0) -> "AugmentationConfig":
+    """Give the augmentation of a preset for a network that sees images at a part of their size.
 
     ``default`` suits stained and fluorescent images. ``phase-contrast`` is for cell layers: crops are filled up to a
     closed layer, and changed as other microscopes would show them; the stains of histology play no part. ``smear`` is
@@ -33,7 +33,7 @@ def augmentation_of(preset: Preset) -> "AugmentationConfig":
             stain=0,
             permute_channels=0,
             channel_gain=0,
-            dense=DenseConfig(),
+            dense=DenseConfig().at(input_scale),
             phase=PhaseConfig(),
         )
     if preset == Preset.SMEAR:

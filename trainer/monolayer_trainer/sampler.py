@@ -87,6 +87,7 @@ class SamplerConfig(BaseModel):
     only: tuple[str, ...] | None = Field(
         None, description="names of the images to draw from; None for the whole subset"
     )
+    input_scale: float = Field(1.0, gt=0, le=1, description="images are shrunk to this part of their size first")
     cache_bytes: int = Field(2**31, gt=0, description="memory for decoded images and labels")
 
 
@@ -125,7 +126,7 @@ class CropSampler:
         self._cumulative = np.cumsum(
             image_weights(samples, config.kind_exponent, config.group_exponent, self._class_odds)
         )
-        self._cache = ImageCache(dataset, config, config.cache_bytes)
+        self._cache = ImageCache(dataset, config, config.cache_bytes, input_scale=config.input_scale)
 
     def batch(self, step: int) -> Batch:
         """Batch number `step`, counted from 0."""
