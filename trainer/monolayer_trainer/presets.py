@@ -30,6 +30,7 @@ def augmentation_of(preset: Preset, input_scale: float = 1.0) -> "AugmentationCo
         return AugmentationConfig(
             scale_low=0.3,
             scale_high=2.0,
+            least_object_px=10,  # smaller cells have no outline left
             stain=0,
             permute_channels=0,
             channel_gain=0,
