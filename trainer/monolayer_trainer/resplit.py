@@ -4,11 +4,44 @@ Everything that trains, evaluates or exports takes a prepared data set and follo
 way through all of them: it is a folder with ``dataset.json``, which says where the images lie, and ``split.csv``.
 """
 
+import fnmatch
 from collections.abc import Collection
 from pathlib import Path
 
 from monolayer_trainer.dataset import DATASET_NAME, SPLIT_NAME, Dataset, Subset, write_split
+from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.tables import write_whole
+
+
+def choose(dataset: Dataset, *, modalities: Collection[str] = (), groups: Collection[str] = ()) -> set[str]:
+    """Names of the images of some kinds and groups.
+
+    Parameters
+    ----------
+    modalities
+        Patterns of kinds of images, with ``*`` and ``?``.
+    groups
+        Names of groups.
+
+    Raises
+    ------
+    DatasetError
+        A pattern or a name fits no image, nothing is chosen, or no image is left to train on.
+    """
+    chosen = {
+        sample.id
+        for sample in dataset.samples
+        if sample.group in groups or any(fnmatch.fnmatchcase(sample.modality, pattern) for pattern in modalities)
+    }
+    kinds = {sample.modality for sample in dataset.samples}
+    for pattern in modalities:
+        if not fnmatch.filter(kinds, pattern):
+            raise DatasetError(f"no image is of the kind {pattern!r}; there are: {', '.join(sorted(kinds))}")
+    if unknown := set(groups) - {sample.group for sample in dataset.samples}:
+        raise DatasetError(f"there is no group {min(unknown)!r}")
+    if not 0 < len(chosen) < len(dataset.samples):
+        raise DatasetError(f"{len(chosen)} of {len(dataset.samples)} images would be held out")
+    return chosen
 
 
 def write_resplit(dataset: Dataset, folder: Path, held_out: Collection[str]) -> Path:

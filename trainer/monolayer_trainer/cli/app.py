@@ -11,6 +11,7 @@ from monolayer_trainer.cli.crossvalidate import crossvalidate
 from monolayer_trainer.cli.evaluate import evaluate
 from monolayer_trainer.cli.fit import fit
 from monolayer_trainer.cli.prepare import prepare
+from monolayer_trainer.cli.resplit import resplit
 
 app = typer.Typer(help="Fit and evaluate segmentation networks.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -23,6 +24,7 @@ def configure() -> None:
 
 
 app.command()(prepare)
+app.command()(resplit)
 app.command()(fit)
 app.command()(crossvalidate)
 app.command()(evaluate)
