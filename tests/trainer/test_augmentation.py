@@ -5,7 +5,9 @@ import pytest
 from pydantic import ValidationError
 
 from monolayer_trainer.augmentation import AugmentationConfig, augment_intensity
+from monolayer_trainer.dense_config import DenseConfig
 from monolayer_trainer.geometry import bend, cut, draw_scale, orient
+from monolayer_trainer.phase_augmentation import PhaseConfig
 from monolayer_trainer.stain import jitter_stain
 
 PLAIN = AugmentationConfig.none()
@@ -196,3 +198,21 @@ def test_objects_are_not_shrunk_to_specks(diameter_px: float, lowest: float):
     rng = np.random.default_rng(0)
     drawn = [draw_scale(rng, config, diameter_px) for _ in range(2000)]
     assert min(drawn) == pytest.approx(lowest, rel=0.01)
+
+
+def test_a_share_of_the_crops_is_plain():
+    config = AugmentationConfig(plain=0.3, flip=0.25, turn=0.5, dense=DenseConfig(), phase=PhaseConfig())
+    rng = np.random.default_rng(0)
+    drawn = [config.drawn(rng) for _ in range(2000)]
+    plain = [one for one in drawn if one is not config]
+    assert 0.27 < len(plain) / len(drawn) < 0.33
+    assert set(map(AugmentationConfig.model_dump_json, plain)) == {
+        AugmentationConfig.none().model_copy(update={"flip": 0.25, "turn": 0.5}).model_dump_json()
+    }
+
+
+def test_without_plain_crops_nothing_is_drawn():
+    rng = np.random.default_rng(0)
+    config = AugmentationConfig()
+    assert config.drawn(rng) is config
+    assert rng.random() == np.random.default_rng(0).random()

@@ -28,6 +28,7 @@ class AugmentationConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    plain: Probability = Field(0.0, description="share of crops that are mirrored and turned and nothing else")
     native: Probability = Field(0.35, description="leave the magnification as it is: no interpolated pixels")
     scale_low: float = Field(0.3, gt=0, description="smallest magnification otherwise; drawn log-uniformly")
     scale_high: float = Field(2.0, gt=0, description="largest magnification")
@@ -63,6 +64,12 @@ class AugmentationConfig(BaseModel):
         if self.scale_low > self.scale_high:
             raise ValueError("scale_low must not exceed scale_high")
         return self
+
+    def drawn(self, rng: np.random.Generator) -> "AugmentationConfig":
+        """Draw what is done to one crop: all of this, or next to nothing."""
+        if not self.plain or rng.random() >= self.plain:
+            return self
+        return self.none().model_copy(update={"flip": self.flip, "turn": self.turn})
 
     @classmethod
     def none(cls) -> "AugmentationConfig":

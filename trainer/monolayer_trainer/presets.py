@@ -28,6 +28,7 @@ def augmentation_of(preset: Preset, input_scale: float = 1.0) -> "AugmentationCo
 
     if preset == Preset.PHASE_CONTRAST:
         return AugmentationConfig(
+            plain=0.35,  # as strong as the other changes are, the true images would hardly be seen
             scale_low=0.3,
             scale_high=2.0,
             least_object_px=10,  # smaller cells have no outline left

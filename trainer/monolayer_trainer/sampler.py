@@ -144,7 +144,7 @@ class CropSampler:
         self, rng: np.random.Generator
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         config = self._config
-        changes = config.augmentation
+        changes = config.augmentation.drawn(rng)
         source = self._draw(rng)
         scale = draw_scale(rng, changes, source.diameter_px)
         side = max(round(config.crop_side / scale), 1)
