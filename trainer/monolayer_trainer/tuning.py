@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import LabelImage, Probabilities
-from monolayer_core.metrics import kaggle_score
+from monolayer_core.metrics import confluency_error, kaggle_score
 from monolayer_core.model_card import ModelCard, Thresholds
 from monolayer_core.pipeline import SegmentOptions, interpret
 
@@ -27,6 +27,10 @@ MIN_AREAS = (0.0, 0.02, 0.04, 0.07, 0.1, 0.15)
 MAX_HOLE_AREAS = (0.0, 0.03, 0.1, 0.5)
 """Areas as parts of the median area of the objects: what is a speck beside one cell is a nucleus elsewhere."""
 
+SCORE_OF_A_POINT = 0.01
+"""Kaggle score that is given up to have confluency right by one more percentage point: thresholds that split objects
+equally well may cover rather different areas."""
+
 log = logging.getLogger(__name__)
 
 WINDOW_PX = 512
@@ -35,6 +39,7 @@ WINDOW_PX = 512
 Number = TypeVar("Number", bound=np.generic)
 
 Scored = tuple[Thresholds, float]
+"""Thresholds, and the mean Kaggle score with them."""
 
 
 def tuning_window(image: npt.NDArray[Number]) -> npt.NDArray[Number]:
@@ -65,10 +70,13 @@ class ThresholdSearch:
         self._pairs = list(zip(truths, probabilities, strict=True))
         self._card = card
         self._median_area_px = median_area_px(truths)
-        self._scores: dict[tuple[int, str], float] = {}
+        self._outcomes: dict[tuple[int, str], tuple[float, float]] = {}
 
     def coarsely(self, among: Sequence[int] | None = None) -> Scored:
-        """Find the best of nine pairs of foreground and seed threshold, and its mean Kaggle score.
+        """Find the best of nine pairs of foreground and seed threshold.
+
+        The best are those with the highest mean Kaggle score less `SCORE_OF_A_POINT` for each percentage point by which
+        confluency is wrong on average.
 
         Parameters
         ----------
@@ -89,7 +97,7 @@ class ThresholdSearch:
         Returns
         -------
         Thresholds, float
-            The best ones and their mean Kaggle score over the images. Of equal scores the first tried wins.
+            The best ones, see `coarsely`, and their mean Kaggle score over the images. Of equals the first tried wins.
         """
         found, score = self.coarsely(among)
         for name, values in (
@@ -110,23 +118,30 @@ class ThresholdSearch:
 
     def score_with(self, thresholds: Thresholds, among: Sequence[int] | None = None) -> float:
         """Mean Kaggle score over the images with these thresholds."""
-        indices = range(len(self._pairs)) if among is None else among
-        return float(np.mean([self._score_of(index, thresholds) for index in indices]))
+        return self._means(thresholds, among)[0]
 
     def _areas_px(self, parts: Sequence[float]) -> list[int]:
         return [round(part * self._median_area_px) for part in parts]
 
     def _best(self, candidates: Iterable[Thresholds], among: Sequence[int] | None) -> Scored:
-        scored = [(candidate, self.score_with(candidate, among)) for candidate in candidates]
-        return max(scored, key=lambda pair: pair[1])
+        means = [(candidate, *self._means(candidate, among)) for candidate in candidates]
+        best, score, _ = max(means, key=lambda one: one[1] - SCORE_OF_A_POINT * one[2])
+        return best, score
 
-    def _score_of(self, index: int, thresholds: Thresholds) -> float:
+    def _means(self, thresholds: Thresholds, among: Sequence[int] | None) -> tuple[float, float]:
+        """Mean Kaggle score and mean absolute error of confluency, in percentage points."""
+        indices = range(len(self._pairs)) if among is None else among
+        score, error_points = np.mean([self._outcome(index, thresholds) for index in indices], axis=0)
+        return float(score), float(error_points)
+
+    def _outcome(self, index: int, thresholds: Thresholds) -> tuple[float, float]:
         key = index, thresholds.model_dump_json()
-        if key not in self._scores:
+        if key not in self._outcomes:
             truth, answer = self._pairs[index]
             card = self._card.model_copy(update={"thresholds": thresholds})
-            self._scores[key] = kaggle_score(truth, interpret(answer, card, SegmentOptions()).labels)
-        return self._scores[key]
+            labels = interpret(answer, card, SegmentOptions()).labels
+            self._outcomes[key] = kaggle_score(truth, labels), abs(confluency_error(truth, labels))
+        return self._outcomes[key]
 
 
 def median_area_px(truths: Sequence[LabelImage]) -> float:
