@@ -61,7 +61,8 @@ def test_every_option_of_fit_reaches_the_configuration(data, tmp_path, fitted):
         "--name x --kind semantic --channels grey --base-width 8 --depth 3 --dropout 0.2 --no-imagenet --batch-size 4 "
         "--crop-side 128 --epochs 7 --steps-per-epoch 3 --minutes 1.5 --limit 9 --learning-rate 0.01 --patience 2 "
         "--score-every 1 --no-mixed-precision --seed 5 --class-weights 2.5 --class-exponent 0.25 "
-        "--preset phase-contrast --average-momentum 0.9 --kind-exponent 0.3 --group-exponent 0.7"
+        "--preset phase-contrast --average-momentum 0.9 --kind-exponent 0.3 --group-exponent 0.7 "
+        "--near-object 0.4 --input-scale 0.5"
     )
     result = runner.invoke(app, ["fit", str(data), str(tmp_path / "run"), *options.split()])
     assert result.exit_code == 0, result.output
@@ -72,7 +73,9 @@ def test_every_option_of_fit_reaches_the_configuration(data, tmp_path, fitted):
         channels="grey",
         base_width=8,
         class_exponent=0.25,
-        augmentation=augmentation_of(Preset.PHASE_CONTRAST),
+        augmentation=augmentation_of(Preset.PHASE_CONTRAST, 0.5),
+        input_scale=0.5,
+        near_object=0.4,
         average_momentum=0.9,
         kind_exponent=0.3,
         group_exponent=0.7,

@@ -14,6 +14,7 @@ MOBILENET_SIDE = 128
 
 Positive = Annotated[float, Field(gt=0)]
 Exponent = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class TrainConfig(BaseModel):
@@ -50,6 +51,7 @@ class TrainConfig(BaseModel):
     class_exponent: float = Field(
         0.5, ge=0.0, le=1.0, description="crops near objects by their class's frequency to this power, see the sampler"
     )
+    near_object: Share = Field(0.8, description="share of crops centred near an object; the others lie anywhere")
     batch_size: int = Field(16, ge=1)
     crop_side: int = Field(256, ge=16, description="height and width of the crops, in pixels")
     epochs: int = Field(100, ge=1)

@@ -179,5 +179,6 @@ def sampler_config(config: TrainConfig, classes: tuple[str, ...], *, only: tuple
         kind_exponent=config.kind_exponent,
         group_exponent=config.group_exponent,
         class_exponent=config.class_exponent,
+        near_object=config.near_object,
         only=only,
     )

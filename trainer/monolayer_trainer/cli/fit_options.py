@@ -88,6 +88,9 @@ class FitOptions:
     group_exponent: Annotated[
         float, typer.Option(help="Groups of a kind are drawn by their number of images to this power.")
     ] = 0.5
+    near_object: Annotated[
+        float, typer.Option(help="Share of crops near objects; fewer where much beside them must be learned.")
+    ] = 0.8
     patience: Annotated[
         int | None, typer.Option(help="Stop after this many scores without a better one.", show_default="never")
     ] = None
