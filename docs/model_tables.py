@@ -27,6 +27,18 @@ def nuclei_section(card: ModelCard, metrics: Mapping[str, Any]) -> str:
     return f"{introduction}\n\n{score_table(metrics)}"
 
 
+def cells_line(card: ModelCard, metrics: Mapping[str, Any]) -> str:
+    """One line on the model of phase contrast."""
+    network, kmeans = (metrics["methods"][name]["overall"] for name in ("network", "kmeans"))
+    error = "confluency_error_absolute"
+    return (
+        f"[`{card.name}`](docs/models/cells.md) {card.version}: cells in phase contrast ({card.training_data.name}, "
+        f"{card.training_data.licence}; {card.training_data.images} images). In {metrics['folds']} folds Dice "
+        f"{network['dice']['mean']:.3f}, confluency wrong by {network[error]['mean']:.1f} points on average (bias "
+        f"{network['confluency_error']['mean']:+.1f}); K-means by texture is wrong by {kmeans[error]['mean']:.1f}."
+    )
+
+
 def blood_line(card: ModelCard, metrics: Mapping[str, Any]) -> str:
     """One line on the model of blood smears."""
     classes = ", ".join(
@@ -55,6 +67,57 @@ def score_table(metrics: Mapping[str, Any]) -> str:
     return table(header, rows)
 
 
+def confluency_table(metrics: Mapping[str, Any]) -> str:
+    """Every method on all images of all folds."""
+    header = ("method", "Dice", "confluency error, points", "bias, points", "AP at IoU 0.5", "count error, cells")
+    rows = []
+    for name, title in METHODS.items():
+        scores = metrics["methods"][name]["overall"]
+        rows.append(
+            [
+                title,
+                interval(scores["dice"]),
+                interval(scores["confluency_error_absolute"], 2),
+                interval(scores["confluency_error"], 2),
+                f"{scores['average_precision_50']['mean']:.3f}",
+                f"{scores['count_error_absolute']['mean']:.1f}",
+            ]
+        )
+    return table(header, rows)
+
+
+def layer_table(metrics: Mapping[str, Any]) -> str:
+    """Confluency of made layers, by level and kind."""
+    header = ("kind", "level", "layers", "true confluency, %", "found, %", "mean absolute error, points")
+    rows = [
+        [
+            kind,
+            f"{level['level_percent']} %",
+            str(level["layers"]),
+            *(f"{level[name]:.1f}" for name in ("true_percent", "predicted_percent", "mean_absolute_error")),
+        ]
+        for kind in ("pasted", "mirrored")
+        for level in metrics["dense_layers"][kind]["levels"]
+    ]
+    return table(header, rows)
+
+
+def size_table(metrics: Mapping[str, Any]) -> str:
+    """Objects as the network finds them, by their diameter."""
+    header = ("diameter, pixels", "objects", "found, %", "closely found, %", "predicted", "invented, %")
+    rows = [
+        [
+            name,
+            str(one["truth"]),
+            *(percentage(one[part], one["truth"]) for part in ("found", "closely_found")),
+            str(one["prediction"]),
+            percentage(one["invented"], one["prediction"]),
+        ]
+        for name, one in metrics["sizes"].items()
+    ]
+    return table(header, rows)
+
+
 def class_table(metrics: Mapping[str, Any]) -> str:
     """Every class as the network finds it, and all objects together as the methods that know no classes do."""
     header = ("objects", "F1", "precision", "recall", "count error per image", "annotated", "found")
@@ -77,6 +140,10 @@ def part(summary: Mapping[str, Any], modality: str | None) -> Mapping[str, Any]:
     """The scores over all images or over those of one modality."""
     found: Mapping[str, Any] = summary["overall"] if modality is None else summary["by_modality"][modality]
     return found
+
+
+def percentage(share: int, whole: int) -> str:
+    return f"{100 * share / whole:.0f}" if whole else ""
 
 
 def interval(score: Mapping[str, float], digits: int = 3) -> str:

@@ -20,7 +20,16 @@ import httpx2
 import matplotlib.pyplot as plt
 import numpy as np
 from benchmarks.service import running_service
-from docs.model_tables import blood_line, class_table, nuclei_section, score_table
+from docs.model_tables import (
+    blood_line,
+    cells_line,
+    class_table,
+    confluency_table,
+    layer_table,
+    nuclei_section,
+    score_table,
+    size_table,
+)
 from starlette.testclient import TestClient
 
 from monolayer_core.model_card import read_card
@@ -32,15 +41,16 @@ from monolayer_service.settings import SHIPPED_BUNDLES, Settings
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = "fluorescence_large.png"
 PAGES = {
-    "nuclei": {"scores": score_table},
-    "blood": {"scores": class_table},
+    "nuclei": {"scores": score_table, "sizes": size_table},
+    "cells": {"scores": confluency_table, "layers": layer_table, "sizes": size_table},
+    "blood": {"scores": class_table, "sizes": size_table},
 }
 """Tables of each model's page, by the name of their place."""
 
-MODEL_OF = {"blood_smear.png": "blood"}
+MODEL_OF = {"blood_smear.png": "blood", "phase_contrast.png": "cells"}
 """Models that answer examples; the default of `/v1/segment` the others."""
 
-PLURALS = {"nucleus": "nuclei"}
+PLURALS = {"nucleus": "nuclei", "cell": "cells"}
 
 
 def main() -> None:
@@ -53,6 +63,7 @@ def main() -> None:
     sections["printed"] = fenced("text", printed_by(python_example(text)).strip())
     metrics = {name: read_metrics(name) for name in PAGES}
     sections["model"] = nuclei_section(read_card(SHIPPED_BUNDLES / "nuclei"), metrics["nuclei"])
+    sections["cells"] = cells_line(read_card(SHIPPED_BUNDLES / "cells"), metrics["cells"])
     sections["blood"] = blood_line(read_card(SHIPPED_BUNDLES / "blood"), metrics["blood"])
     for name, tables in PAGES.items():
         page = ROOT / "docs" / "models" / f"{name}.md"
@@ -127,7 +138,7 @@ def replace_sections(text: str, sections: Mapping[str, str]) -> str:
 def picture_of_examples(service: TestClient, path: Path) -> None:
     """Draw the service's own overlays of all examples with their counts and confluency."""
     names = sorted((file.name for file in (ROOT / "examples").glob("*.png")), key=lambda name: (name in MODEL_OF, name))
-    figure, axes = plt.subplots(3, 3, figsize=(13, 13.4), layout="constrained")
+    figure, axes = plt.subplots(2, 5, figsize=(20, 8.6), layout="constrained")
     for axis, name in zip(axes.flat, names, strict=True):
         options = {"model": MODEL_OF[name]} if name in MODEL_OF else {}
         answer = post(service, name, **options).json()
