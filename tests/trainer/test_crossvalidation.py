@@ -20,7 +20,7 @@ from monolayer_trainer.crossvalidation import crossvalidate
 from monolayer_trainer.dataset import Dataset
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.evaluate import evaluate, load_network
-from monolayer_trainer.fold_scores import Network, answer_held_out, search_for_thresholds
+from monolayer_trainer.fold_scores import FoldSearch, Network, answer_held_out
 from monolayer_trainer.run_folder import RunError, RunFolder
 from monolayer_trainer.tables import read_rows
 
@@ -101,10 +101,10 @@ def test_a_network_is_judged_with_the_thresholds_that_suit_the_images_of_the_oth
     network_of = {number: Network(*load_network(RunFolder(crossed.fold(number)))) for number in (1, 2)}
     answered = answer_held_out(dataset, fold_of, network_of)
     assert answered.folds == [fold_of[sample.id] for sample in dataset.samples]
+    smaller = answer_held_out(dataset, fold_of, network_of, smaller=TOY.augmentation)
     by_fold = json.loads(crossed.metrics.read_text())["by_fold"]
-    for number, other in ((1, 2), (2, 1)):
-        search = search_for_thresholds(answered, network_of[number].card)
-        best, _ = search.thoroughly([index for index, fold in enumerate(answered.folds) if fold == other])
+    for number in (1, 2):
+        best = FoldSearch(answered, smaller, network_of[number].card).thresholds(without=number)
         assert by_fold[str(number)]["thresholds"] == best.model_dump()
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from monolayer_core.model_card import ModelCard, Output, TrainingData
-from monolayer_trainer.scoring import Example, InstanceScore, keras_predict, one_of_each_kind
+from monolayer_trainer.augmentation import AugmentationConfig
+from monolayer_trainer.scoring import Example, InstanceScore, at_half_size, keras_predict, one_of_each_kind
 
 CARD = ModelCard(
     name="toy",
@@ -53,3 +54,17 @@ def test_the_score_is_the_kaggle_score_of_what_the_network_finds(inside, score):
     truth = example("a", image)
     seen = Example("a", "a", np.where(image > 0, inside, 0).astype(np.uint8), truth.labels)
     assert InstanceScore([seen], CARD)(Echo()) == score
+
+
+def test_images_are_scored_at_half_their_size_where_the_network_was_trained_to_see_them_so():
+    labels = np.zeros((60, 80), np.int32)
+    labels[10:30, 10:30] = 1  # 22.6 pixels across
+    image = np.repeat((labels * 200).astype(np.uint8)[..., None], 3, axis=2)
+    example = Example("a", "grey", image, labels)
+    (half,) = at_half_size([example], AugmentationConfig(scale_low=0.5, least_object_px=11))
+    assert (half.id, half.modality) == ("a", "grey")
+    np.testing.assert_array_equal(half.labels, labels[::2, ::2])
+    np.testing.assert_array_equal(half.image, image[::2, ::2])
+    assert at_half_size([example], AugmentationConfig(scale_low=0.6)) == []
+    assert at_half_size([example], AugmentationConfig(scale_low=0.3, least_object_px=12)) == []
+    assert len(at_half_size([Example("b", "grey", image, labels * 0)], AugmentationConfig(scale_low=0.3))) == 1

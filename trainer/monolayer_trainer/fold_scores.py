@@ -9,6 +9,7 @@ from monolayer_core.arrays import LabelImage, Predict, Probabilities
 from monolayer_core.confluency_uncertainty import ConfluencyRecord, uncertainty_points
 from monolayer_core.model_card import ModelCard, Thresholds
 from monolayer_core.pipeline import segment
+from monolayer_trainer.augmentation import AugmentationConfig
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.cross_folder import CrossFolder
 from monolayer_trainer.dataset import Dataset, Sample
@@ -28,7 +29,7 @@ from monolayer_trainer.methods import METHODS, NETWORK, Evaluated, Method, all_m
 from monolayer_trainer.progress import watched
 from monolayer_trainer.report_figures import draw_figures
 from monolayer_trainer.run_folder import RunFolder
-from monolayer_trainer.scoring import predict_examples, read_examples
+from monolayer_trainer.scoring import OWN_SIZE_COUNTS, at_half_size, predict_examples, read_examples
 from monolayer_trainer.tables import write_whole
 from monolayer_trainer.trust import confluency_record, fit_where_enough, learn_from_answers
 from monolayer_trainer.tuning import ThresholdSearch, tuning_window
@@ -70,10 +71,10 @@ def score_folds(dataset: Dataset, folder: CrossFolder, config: TrainConfig, fold
     """
     network_of = load_networks(dataset, folder, fold_of)
     answered = answer_held_out(dataset, fold_of, network_of)
-    search = search_for_thresholds(answered, network_of[1].card)
+    smaller = answer_held_out(dataset, fold_of, network_of, smaller=config.augmentation)
+    search = FoldSearch(answered, smaller, network_of[1].card)
     for number, network in network_of.items():
-        others = [index for index, fold in enumerate(answered.folds) if fold != number]
-        thresholds, _ = search.thoroughly(others)
+        thresholds = search.thresholds(without=number)
         network_of[number] = network._replace(card=network.card.model_copy(update={"thresholds": thresholds}))
 
     def methods_for(sample: Sample) -> dict[str, Method]:
@@ -147,28 +148,57 @@ def dense_figures(dataset: Dataset, fold_of: dict[str, int], network_of: dict[in
     return pool_layers([measured(number, network) for number, network in network_of.items()])
 
 
-def answer_held_out(dataset: Dataset, fold_of: dict[str, int], network_of: dict[int, Network]) -> Answered:
-    """Let the network of each image's fold answer to it."""
+def answer_held_out(
+    dataset: Dataset,
+    fold_of: dict[str, int],
+    network_of: dict[int, Network],
+    *,
+    smaller: AugmentationConfig | None = None,
+) -> Answered:
+    """Let the network of each image's fold answer to it, or to the `smaller` image, see `at_half_size`."""
     answered = Answered([], [], [])
     for sample in dataset.samples:
         network = network_of[fold_of[sample.id]]
         examples = read_examples(dataset, [sample], network.card)
-        answered.folds.append(fold_of[sample.id])
+        if smaller is not None:
+            examples = at_half_size(examples, smaller)
+        answered.folds.extend(fold_of[sample.id] for _ in examples)
         answered.truths.extend(example.labels for example in examples)
         answered.answers.extend(predict_examples(examples, network.card, network.predict))
     return answered
 
 
-def search_for_thresholds(answered: Answered, card: ModelCard) -> ThresholdSearch:
-    """Begin a search for thresholds in what the networks of all folds answer."""
-    return ThresholdSearch(
-        [tuning_window(truth) for truth in answered.truths],
-        [tuning_window(answer) for answer in answered.answers],
-        card.model_copy(update={"thresholds": Thresholds()}),
-    )
+class FoldSearch:
+    """Searches for thresholds in what the networks of all folds answer.
+
+    Parameters
+    ----------
+    own, smaller
+        Answers to the images at their own size and at half of it.
+    card
+        Of one of the networks.
+    """
+
+    def __init__(self, own: Answered, smaller: Answered, card: ModelCard) -> None:
+        self._own = list(enumerate(own.folds))
+        self._smaller = list(enumerate(smaller.folds, start=len(own.folds)))
+        self._search = ThresholdSearch(
+            [tuning_window(truth) for truth in (*own.truths, *smaller.truths)],
+            [tuning_window(answer) for answer in (*own.answers, *smaller.answers)],
+            card.model_copy(update={"thresholds": Thresholds()}),
+        )
+
+    def thresholds(self, *, without: int | None = None) -> Thresholds:
+        """Find those that suit the images best, but for those of one fold."""
+        counted = self._own * OWN_SIZE_COUNTS + self._smaller
+        return self._search.thoroughly([index for index, fold in counted if fold != without])[0]
+
+    def score_with(self, thresholds: Thresholds) -> float:
+        """Mean Kaggle score of all images at their own size."""
+        return self._search.score_with(thresholds, [index for index, _ in self._own])
 
 
-def learn_from_folds(answered: Answered, search: ThresholdSearch, card: ModelCard) -> tuple[ModelCard, dict[str, Any]]:
+def learn_from_folds(answered: Answered, search: FoldSearch, card: ModelCard) -> tuple[ModelCard, dict[str, Any]]:
     """Learn from what each network answers to the images it held out what the network of all images cannot.
 
     Parameters
@@ -187,11 +217,11 @@ def learn_from_folds(answered: Answered, search: ThresholdSearch, card: ModelCar
         it, so it flatters and is no figure of the evaluation; ``uncertainty_coverage``, the share of images whose true
         confluency lies within the interval learnt from the other folds, None where there are too few images.
     """
-    thresholds, score = search.thoroughly()
+    thresholds = search.thresholds()
     learnt = learn_from_answers(answered.truths, answered.answers, card.model_copy(update={"thresholds": thresholds}))
     records = [confluency_record(*pair, learnt) for pair in zip(answered.truths, answered.answers, strict=True)]
     coverage = coverage_over_folds(records, answered.folds)
-    return learnt, {"thresholds_kaggle_score": score, "uncertainty_coverage": coverage}
+    return learnt, {"thresholds_kaggle_score": search.score_with(thresholds), "uncertainty_coverage": coverage}
 
 
 def coverage_over_folds(records: Sequence[ConfluencyRecord], folds: Sequence[int]) -> float | None:

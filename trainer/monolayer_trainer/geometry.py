@@ -45,15 +45,20 @@ def cut(
 
 
 def draw_scale(rng: np.random.Generator, config: AugmentationConfig, diameter_px: float) -> float:
-    """Draw a magnification: 1 with the probability `native`, else log-uniformly.
-
-    Images are seldom shrunk so far that their objects would be specks: the lower limit rises to where the median
-    diameter becomes `least_object_px`, but not above 1.
-    """
+    """Draw a magnification: 1 with the probability `native`, else log-uniformly from `smallest_scale` on."""
     if rng.random() < config.native:
         return 1.0
-    low = max(config.scale_low, min(1.0, config.least_object_px / diameter_px)) if diameter_px else config.scale_low
+    low = smallest_scale(config, diameter_px)
     return float(np.exp(rng.uniform(np.log(min(low, config.scale_high)), np.log(config.scale_high))))
+
+
+def smallest_scale(config: AugmentationConfig, diameter_px: float) -> float:
+    """Give the smallest magnification at which an image is shown whose objects have this median diameter.
+
+    Images are not shrunk so far that their objects would be specks: the lower limit rises to where the median diameter
+    becomes `least_object_px`, but not above 1.
+    """
+    return max(config.scale_low, min(1.0, config.least_object_px / diameter_px)) if diameter_px else config.scale_low
 
 
 def orient(

@@ -2,16 +2,25 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from monolayer_core.arrays import ImageUInt8, LabelImage, Predict, Probabilities, TileBatch
+from monolayer_core.input_scale import shrink
 from monolayer_core.model_card import ModelCard
 from monolayer_core.pipeline import SegmentOptions, predict_probabilities, prepare
+from monolayer_trainer.augmentation import AugmentationConfig
 from monolayer_trainer.dataset import Dataset, Sample
+from monolayer_trainer.geometry import smallest_scale
+from monolayer_trainer.image_cache import median_diameter_px, nearest
 from monolayer_trainer.tuning import ThresholdSearch
+
+HALF = 0.5
+
+OWN_SIZE_COUNTS = 2
+"""How often images at their own size count where thresholds are chosen; those at half of it count once."""
 
 AS_THE_CARD_SAYS = SegmentOptions()
 
@@ -33,6 +42,20 @@ def read_examples(dataset: Dataset, samples: Sequence[Sample], card: ModelCard) 
         pixels, labels, _ = dataset.read(sample)
         examples.append(Example(sample.id, sample.modality, prepare(pixels, card, AS_THE_CARD_SAYS), labels))
     return examples
+
+
+def at_half_size(examples: Sequence[Example], augmentation: AugmentationConfig) -> list[Example]:
+    """Give the examples at half their size, as far as the network was trained to see such objects so small.
+
+    Thresholds that suit one magnification alone may find nothing at all at another, of which the network itself knows
+    well: they are to be chosen on both.
+    """
+    smaller = []
+    for example in examples:
+        if smallest_scale(augmentation, median_diameter_px(example.labels)) <= HALF:
+            image = shrink(example.image, HALF)
+            smaller.append(replace(example, image=image, labels=nearest(example.labels, *image.shape[:2])))
+    return smaller
 
 
 def keras_predict(model: Any) -> Predict:  # noqa: ANN401 - Keras publishes no types

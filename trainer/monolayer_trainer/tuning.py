@@ -27,7 +27,7 @@ MIN_AREAS = (0.0, 0.02, 0.04, 0.07, 0.1, 0.15)
 MAX_HOLE_AREAS = (0.0, 0.03, 0.1, 0.5)
 """Areas as parts of the median area of the objects: what is a speck beside one cell is a nucleus elsewhere."""
 
-SCORE_OF_A_POINT = 0.01
+SCORE_OF_A_POINT = 0.05
 """Kaggle score that is given up to have confluency right by one more percentage point: thresholds that split objects
 equally well may cover rather different areas."""
 
@@ -92,7 +92,7 @@ class ThresholdSearch:
         Parameters
         ----------
         among
-            Indices of the images that count; all by default.
+            Indices of the images that count, twice where one is named twice; all by default.
 
         Returns
         -------
