@@ -22,6 +22,10 @@ MERGE_RATIO = 0.9
 
 Floats = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.intp]
+Int32Array = npt.NDArray[np.int32]
+
+_AROUND = tuple((down, right) for down in range(3) for right in range(3))
+"""Where in a margin of one pixel a pixel's neighbours and it itself lie, in raster order."""
 
 
 def seeds_from_distance(mask: Mask, *, merge_ratio: float = MERGE_RATIO) -> LabelImage:
@@ -50,69 +54,83 @@ def seeds_from_distance(mask: Mask, *, merge_ratio: float = MERGE_RATIO) -> Labe
     distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 5)
     height = np.asarray(cv2.GaussianBlur(distance, (0, 0), _SMOOTHING_SIGMA_PX), dtype=np.float32)
     height[~mask] = 0.0
-    summit_of_pixel, hill = _climb(height, mask)
-    heights = height.ravel()[summit_of_pixel]
-    first, second, saddles = _saddles(hill, height)
-    group, level = _merge(heights, first, second, saddles, merge_ratio)
+    index = np.flatnonzero(mask)
+    summits, hill = _climb(height, index)
+    height_at = height.ravel()[index]
+    first, second, saddles = _saddles(mask.shape, index, hill, height_at)
+    group, level = _merge(height_at[summits], first, second, saddles, merge_ratio)
 
     # The part of a hill above its highest saddle never touches that of another; only the piece with the summit counts.
-    in_group = np.append(group, -1)[hill]
-    is_high = (in_group >= 0) & (height > np.append(level, np.inf)[in_group])
-    count, pieces = cv2.connectedComponents(is_high.view(np.uint8), connectivity=8)
+    is_high = np.zeros(mask.shape, dtype=np.uint8)
+    is_high.ravel()[index] = height_at > level[group][hill]
+    count, found = cv2.connectedComponents(is_high, connectivity=8)
+    pieces = np.asarray(found, dtype=np.int32)
     number = np.zeros(count, dtype=np.int32)
-    tops = pieces.ravel()[summit_of_pixel[np.unique(group)]]
+    tops = pieces.ravel()[index[summits[np.unique(group)]]]
     number[tops] = np.arange(1, tops.size + 1)
-    seeds: LabelImage = number[pieces]
-    return seeds
+    return np.take(number, pieces, mode="clip")  # "clip" spares a check of the indices
 
 
-def _climb(height: Floats, mask: Mask) -> tuple[IndexArray, npt.NDArray[np.int32]]:
+def _climb(height: Floats, index: IndexArray) -> tuple[IndexArray, Int32Array]:
     """Lead every pixel uphill, to the highest of its neighbours and on level ground to the last one in raster order.
+
+    Parameters
+    ----------
+    height : float32 (y, x)
+        Positive in the mask, 0 elsewhere.
+    index : intp (pixel,)
+        Flat indices of the mask's pixels, ascending.
 
     Returns
     -------
     summits : intp (summit,)
-        Flat index of each summit.
-    hill : int32 (y, x)
-        Index of the summit that each pixel leads to, -1 outside the mask.
+        Which of the pixels are summits, ascending.
+    hill : int32 (pixel,)
+        Number of the summit that each pixel leads to.
     """
     rows, columns = height.shape
-    padded = np.pad(height, 1)
-    flat = padded.ravel()
-    stride = columns + 2
-    y, x = np.nonzero(mask)
-    inside = (y + 1) * stride + x + 1
-    uphill = inside.copy()
-    best = flat[inside]
-    for offset in (-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1):
-        there = flat[inside + offset]
-        is_higher = there >= best if offset > 0 else there > best
-        np.copyto(best, there, where=is_higher)
-        np.copyto(uphill, inside + offset, where=is_higher)
-    target = np.zeros(flat.size, dtype=np.intp)
-    target[inside] = np.arange(inside.size)
-    pointer = target[uphill]
+    highest = np.asarray(cv2.dilate(height, np.ones((3, 3), dtype=np.uint8)))
+    padded = cv2.copyMakeBorder(height, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0.0)
+    # One comparison of whole images for each direction: far cheaper than reading every pixel's neighbours one by one.
+    direction = np.zeros(height.shape, dtype=np.uint8)
+    for number, (down, right) in enumerate(_AROUND):
+        is_there = padded[down : down + rows, right : right + columns] == highest
+        np.maximum(direction, is_there.view(np.uint8) * np.uint8(number), out=direction)
+    steps = np.array([(down - 1) * columns + right - 1 for down, right in _AROUND], dtype=np.int32)
+    place = np.zeros(height.size, dtype=np.int32)
+    place[index] = np.arange(index.size, dtype=np.int32)
+    pointer = place[index + steps[direction.ravel()[index]]]
     while not np.array_equal(pointer, further := pointer[pointer]):
         pointer = further  # each round doubles the length of the way
-    is_summit = pointer == np.arange(inside.size)
-    number = np.cumsum(is_summit) - 1
-    hill = np.full((rows, columns), -1, dtype=np.int32)
-    hill[y, x] = number[pointer]
-    return (y * columns + x)[is_summit], hill
+    is_summit = pointer == np.arange(index.size, dtype=np.int32)
+    return np.flatnonzero(is_summit), (np.cumsum(is_summit, dtype=np.int32) - 1)[pointer]
 
 
-def _saddles(hill: npt.NDArray[np.int32], height: Floats) -> tuple[IndexArray, IndexArray, Floats]:
-    """Find the pairs of hills that meet and the height of the highest pass between them."""
+def _saddles(
+    shape: tuple[int, ...], index: IndexArray, hill: Int32Array, height_at: Floats
+) -> tuple[IndexArray, IndexArray, Floats]:
+    """Find the pairs of hills that meet and the height of the highest pass between them.
+
+    Parameters
+    ----------
+    shape : (y, x)
+    index, hill, height_at : (pixel,)
+        Flat index, hill and height of each pixel of the mask.
+    """
+    rows, columns = shape
+    # With a margin of -1 behind the last column and row, each direction is one shift of the flat image.
+    stride = columns + 1
+    hills = np.full((rows + 1) * stride + 1, -1, dtype=np.int32)
+    heights = np.zeros(hills.size, dtype=np.float32)
+    at = index + index // columns
+    hills[at], heights[at] = hill, height_at
     pairs, passes = [], []
-    rows, columns = hill.shape
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        here = (slice(0, rows - down), slice(max(-right, 0), columns - max(right, 0)))
-        there = (slice(down, rows), slice(max(right, 0), columns + min(right, 0)))
-        a, b = hill[here], hill[there]
-        meets = (a != b) & (a >= 0) & (b >= 0)
-        a, b = a[meets].astype(np.int64), b[meets].astype(np.int64)
+    for shift in (1, stride - 1, stride, stride + 1):
+        here = np.flatnonzero(hills[:-shift] != hills[shift:])
+        here = here[(hills[here] >= 0) & (hills[here + shift] >= 0)]
+        a, b = hills[here].astype(np.int64), hills[here + shift].astype(np.int64)
         pairs.append(np.minimum(a, b) << 32 | np.maximum(a, b))
-        passes.append(np.minimum(height[here][meets], height[there][meets]))
+        passes.append(np.minimum(heights[here], heights[here + shift]))
     pair, saddle = np.concatenate(pairs), np.concatenate(passes)
     order = np.lexsort((-saddle, pair))
     pair, saddle = pair[order], saddle[order]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.measure import label
 
-from monolayer_core.distance_seeds import seeds_from_distance
+from monolayer_core.distance_seeds import _SMOOTHING_SIGMA_PX, seeds_from_distance
 
 
 def discs(shape, *circles):
@@ -77,3 +77,68 @@ def test_every_component_has_seeds_and_every_seed_is_one_piece_of_the_mask(shape
     assert set(np.unique(components[seeds > 0])) == set(range(1, components.max() + 1))
     if merge_ratio == 0:
         assert seeds.max() == components.max()
+
+
+def slow_seeds(mask, merge_ratio):
+    """The same seeds pixel by pixel, as the module says it."""
+    distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 5)
+    height = np.where(mask, cv2.GaussianBlur(distance, (0, 0), _SMOOTHING_SIGMA_PX), np.float32(0))
+    beside = slow_neighbours(mask)
+    hill = {pixel: slow_climb(pixel, beside, height) for pixel in beside}
+    saddles = slow_saddles(hill, beside, height)
+    group = {top: top for top in hill.values()}
+    for (a, b), saddle in sorted(saddles.items(), key=lambda item: (-item[1], item[0])):
+        low, high = sorted((group[a], group[b]), key=lambda top: (height[top], (-top[0], -top[1])))
+        if low != high and float(saddle) >= merge_ratio * float(height[low]):
+            group = {top: high if owner == low else owner for top, owner in group.items()}
+    level = dict.fromkeys(group.values(), 0.0)
+    for (a, b), saddle in saddles.items():
+        if group[a] != group[b]:
+            level |= {side: max(level[side], saddle) for side in (group[a], group[b])}
+    seeds = np.zeros(mask.shape, dtype=np.int32)
+    for number, top in enumerate(sorted(level), start=1):
+        reached = [top]
+        for pixel in reached:
+            seeds[pixel] = number
+            reached += [q for q in beside[pixel] if height[q] > level[group[hill[q]]] and q not in reached]
+    return seeds
+
+
+def slow_neighbours(mask):
+    """Of each pixel of a mask those of its neighbours, and it itself, that lie in the mask."""
+    pixels = [(int(y), int(x)) for y, x in np.argwhere(mask)]
+    return {(y, x): [(v, u) for v, u in pixels if abs(v - y) <= 1 and abs(u - x) <= 1] for y, x in pixels}
+
+
+def slow_climb(pixel, beside, height):
+    while (higher := max(beside[pixel], key=lambda q: (height[q], q))) != pixel:
+        pixel = higher
+    return pixel
+
+
+def slow_saddles(hill, beside, height):
+    """The highest pass between each two hills that meet."""
+    saddles = {}
+    for p, around in beside.items():
+        for q in around:
+            if (pair := (hill[p], hill[q]))[0] < pair[1]:
+                saddles[pair] = max(saddles.get(pair, 0.0), min(height[p], height[q]))
+    return saddles
+
+
+@given(
+    st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.3, 0.6, 0.9]),
+    st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+    st.booleans(),
+)
+def test_the_seeds_are_those_found_pixel_by_pixel(shape, seed, share, merge_ratio, blobs):
+    values = np.random.default_rng(seed).random(shape)
+    if blobs:
+        values = cv2.GaussianBlur(values, (0, 0), 1.5).reshape(shape)
+        share = np.quantile(values, share)
+    mask = values < share
+    if not mask.all():
+        expected = slow_seeds(mask, merge_ratio)
+        np.testing.assert_array_equal(seeds_from_distance(mask, merge_ratio=merge_ratio), expected)
