@@ -26,15 +26,16 @@ def row_name(index: int, rows: Sized) -> str:
 
 def write_decimals(numbers: Int64Array, per_object: Int64Array) -> list[str]:
     """Write numbers from 0 up as decimals with spaces between them, `per_object` of them in each string."""
-    digits = len(str(int(numbers.max(initial=0))))
+    largest = int(numbers.max(initial=0))
+    digits = len(str(largest))
     characters = np.zeros((digits + 1, numbers.size), dtype=np.uint8)
     characters[digits] = ord(" ")
-    rest = numbers
+    rest = numbers.astype(np.uint32 if largest < 2**32 else np.int64)  # divides several times as fast as 64 bits
     for column in range(digits - 1, -1, -1):
         tens = rest // 10
-        characters[column] = rest - 10 * tens + ord("0")
-        if column < digits - 1:
-            characters[column][rest == 0] = 0  # a leading zero
+        digit = (rest - 10 * tens).astype(np.uint8) + np.uint8(ord("0"))
+        # What is 0 from here on is a leading zero, unless it is the only digit.
+        characters[column] = digit if column == digits - 1 else digit * (rest != 0)
         rest = tens
     return [text[:-1] for text in _cut(characters, per_object)]
 

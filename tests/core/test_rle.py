@@ -21,6 +21,7 @@ from monolayer_core.rle import (
     validate_coco,
     validate_kaggle,
 )
+from monolayer_core.run_text import write_decimals
 from monolayer_core.runs import Runs, find_runs, paint_runs
 
 label_images = hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 4))
@@ -99,6 +100,20 @@ def test_counts_of_a_large_image_take_several_characters():
     labels[1000:2000, 500:1500] = 1
     assert encode_coco(labels) == [reference_coco(labels)]
     assert encode_kaggle(labels)[0].startswith("1501001 1000 1504001 1000 ")
+
+
+@pytest.mark.parametrize("shape", [(2, 70_000), (70_000, 2)], ids=["wide", "high"])
+def test_sides_beyond_sixteen_bits_are_encoded(shape):
+    labels = np.random.default_rng(0).integers(0, 3, shape)
+    labels[:, -1] = 1
+    assert encode_kaggle(labels) == [slow_kaggle(labels == 1), slow_kaggle(labels == 2)]
+
+
+def test_decimals_of_any_length_are_written_as_python_does():
+    numbers = [0, 7, 10, 99, 100, 2**16, 2**32 - 1, 2**32, 10**14 + 1, 10**15 - 1]
+    for count in range(1, len(numbers) + 1):
+        written = write_decimals(np.array(numbers[:count], dtype=np.int64), np.array([1, count - 1]))
+        assert written == ["0", " ".join(map(str, numbers[1:count]))]
 
 
 def test_a_gap_in_the_labels_is_an_object_without_pixels():
