@@ -6,7 +6,6 @@ the same bytes.
 
 import io
 import itertools
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -135,8 +134,10 @@ def _instances(analysis: Analysis, options: Options) -> list[dict[str, Any]]:
         "id": list(range(1, len(measured) + 1)),
         "class": [found.class_names[index] for index in found.class_ids.tolist()],
         "score": [None] * len(measured) if found.scores is None else _rounded(found.scores),
-        "bbox": _records(("y", "x", "height", "width"), measured.bbox_px.tolist()),
-        "centroid": _records(("y", "x"), _rounded(measured.centroid_px)),
+        "bbox": [
+            {"y": y, "x": x, "height": height, "width": width} for y, x, height, width in measured.bbox_px.tolist()
+        ],
+        "centroid": [{"y": y, "x": x} for y, x in _rounded(measured.centroid_px)],
         "area_px": measured.area_px.tolist(),
     }
     if measured.area_um2 is not None:
@@ -150,7 +151,8 @@ def _instances(analysis: Analysis, options: Options) -> list[dict[str, Any]]:
         columns["rle"] = [{"size": size, "counts": counts} for counts in encode_coco(found.labels)]
     if options.polygons:
         columns["polygon"] = trace_polygons(found.labels, measured.bbox_px)
-    return _records(tuple(columns), zip(*columns.values(), strict=True))
+    names = tuple(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _shape_columns(measured: Measurements) -> dict[str, list[Any]]:
@@ -162,10 +164,6 @@ def _shape_columns(measured: Measurements) -> dict[str, list[Any]]:
         "mean_intensity": measured.mean_intensity,
     }
     return {name: _rounded(column) for name, column in named.items() if column is not None}
-
-
-def _records(names: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
-    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _rounded(values: npt.NDArray[np.floating]) -> list[Any]:
