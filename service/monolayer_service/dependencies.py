@@ -88,11 +88,12 @@ RequestOptions = Annotated[Options, Depends(options_of)]
 
 @dataclass(frozen=True)
 class Query:
-    """What a request asks for, besides its image."""
+    """What a request asks for, besides its image; `scores` of objects only where the answer has a place for them."""
 
     options: Options
     form: str
     default_model: str
+    scores: bool
 
 
 async def query_of(request: Request, options: RequestOptions, services: AppServices) -> Query:
@@ -101,7 +102,8 @@ async def query_of(request: Request, options: RequestOptions, services: AppServi
     form = choose_form(request.headers.get("accept", ""), FORMS[call], options.format)
     refuse_idle_in(form, options)
     settings = services.settings
-    return Query(options, form, settings.confluency_model if call == "confluency" else settings.segment_model)
+    default_model = settings.confluency_model if call == "confluency" else settings.segment_model
+    return Query(options, form, default_model, scores=call == "segment" and form == "json")
 
 
 RequestQuery = Annotated[Query, Depends(query_of)]
@@ -193,9 +195,7 @@ class Desk:
 
     async def analyse(self, image: DecodedImage, query: Query) -> Analysis:
         """Find the objects of one image."""
-        return await self.ticket.run(
-            self.analyst.analyse, image, query.options, query.default_model, Work(self.timings, self.ticket.check)
-        )
+        return await self.ticket.run(self.analyst.analyse, image, query.options, query.default_model, self._work(query))
 
     async def analyse_set(self, images: ImageSet, query: Query) -> SubmissionTable:
         """Find the objects of every image of a submission."""
@@ -206,8 +206,11 @@ class Desk:
             query.default_model,
             self.analyst,
             limits=self.limits,
-            work=Work(self.timings, self.ticket.check),
+            work=self._work(query),
         )
+
+    def _work(self, query: Query) -> Work:
+        return Work(self.timings, self.ticket.check, query.scores)
 
     async def write(self, render: Callable[P, bytes], *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Write the answer's body."""

@@ -170,6 +170,21 @@ class TestInterpret:
         logits = np.array([1 + 2 * np.log(4), 1 + 2 * np.log(1) - 5])
         np.testing.assert_allclose(found.scores, 1 / (1 + np.exp(-logits)))
 
+    @pytest.mark.parametrize("names", [("cell",), ("rbc", "wbc")], ids=["one class", "two classes"])
+    def test_without_scores_everything_else_is_the_same(self, names):
+        random = np.random.default_rng(0)
+        blocks = random.random((10, 8, len(names))) * (random.random((10, 8, 1)) < 0.4) * 255 / len(names)
+        outputs = np.kron(blocks, np.ones((4, 4, 1))).astype(np.uint8)
+        toy = card(*[Output(name=name, role="class") for name in names], score=ObjectScore(intercept=1.0, weights={}))
+        found, bare = interpret(outputs, toy), interpret(outputs, toy, with_scores=False)
+        assert bare.scores is None
+        assert found.labels.max() > 3
+        np.testing.assert_array_equal(bare.labels, found.labels)
+        means = [outputs[found.labels == label].mean(axis=0) for label in range(1, found.labels.max() + 1)]
+        assert bare.class_ids.tolist() == found.class_ids.tolist() == np.argmax(means, axis=1).tolist()
+        assert bare.class_ids.dtype == found.class_ids.dtype == np.int64
+        assert bare.confluency_percent == found.confluency_percent
+
     def test_the_least_score_of_the_card_is_a_probability_all_the_same(self):
         pessimist = ObjectScore(intercept=-50.0, weights={})
         fields = {"score": pessimist, "thresholds": Thresholds(min_score=0.9)}

@@ -22,13 +22,21 @@ class ModelUse:
 
 @dataclass(frozen=True)
 class Work:
-    """One request's side of the computation: where its time goes, and whether it is still wanted.
+    """One request's side of the computation: where its time goes, whether it is still wanted, and what of it.
 
-    `check` raises when the deadline has passed; it is asked wherever the computation may be left.
+    Attributes
+    ----------
+    timings
+        The request's stop watch.
+    check
+        Raises when the deadline has passed; it is asked wherever the computation may be left.
+    scores
+        Whether the answer has a place for the scores of objects.
     """
 
     timings: Timings
     check: Callable[[], None]
+    scores: bool
 
 
 class Segmenter(Protocol):

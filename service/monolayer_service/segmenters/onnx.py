@@ -64,7 +64,7 @@ class OnnxSegmenter:
             )
         work.check()
         with work.timings.measure("postprocess"):
-            segmentation = interpret(probabilities, card, choices, image=image)
+            segmentation = interpret(probabilities, card, choices, image=image, with_scores=work.scores)
         return segmentation, ModelUse(card.name, card.version, self.network.sha256, call.provider)
 
 
