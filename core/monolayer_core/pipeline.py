@@ -356,7 +356,8 @@ def _vote(runs: RowRuns, inside: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.
     """Class of each object: the one of the largest mean probability."""
     if len(inside) == 1:
         return np.zeros(runs.count, dtype=np.int64)
-    return np.column_stack([mean_values(runs, plane) for plane in inside]).argmax(axis=1)
+    means = np.column_stack([mean_values(runs, plane) for plane in inside])
+    return np.asarray(means.argmax(axis=1), dtype=np.int64)
 
 
 def _scores(
