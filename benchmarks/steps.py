@@ -36,7 +36,8 @@ from monolayer_core.measure import measure
 from monolayer_core.model_card import INT8_MODEL_NAME, ModelCard, read_card
 from monolayer_core.object_score import describe_objects
 from monolayer_core.output_planes import split_outputs
-from monolayer_core.pipeline import Segmentation, interpret, predict_probabilities, prepare
+from monolayer_core.pipeline import Segmentation, interpret, prepare
+from monolayer_core.prediction import predict_probabilities
 from monolayer_core.quality import assess_quality
 from monolayer_core.rle import encode_coco, encode_kaggle
 from monolayer_core.row_runs import find_row_runs

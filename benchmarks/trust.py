@@ -22,7 +22,8 @@ from monolayer_core.arrays import LabelImage, Probabilities, TileBatch
 from monolayer_core.confluency_uncertainty import uncertainty_points
 from monolayer_core.model_card import MODEL_NAME, ModelCard, read_card
 from monolayer_core.object_score import predict_iou
-from monolayer_core.pipeline import interpret, predict_probabilities, prepare
+from monolayer_core.pipeline import interpret, prepare
+from monolayer_core.prediction import predict_probabilities
 from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.object_score import describe_found
 from monolayer_trainer.tables import read_rows

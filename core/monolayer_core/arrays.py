@@ -4,7 +4,7 @@ Every function says which of these it takes and gives, so that axes and units ar
 ``(y, x)`` and, where there is a third, ``(y, x, channel)``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,3 +30,6 @@ TileBatch: TypeAlias = npt.NDArray[np.uint8]
 
 Predict: TypeAlias = Callable[[TileBatch], TileBatch]
 """The network as a plain callable: tiles in, probabilities of the same height and width out."""
+
+PredictStream: TypeAlias = Callable[[Iterator[TileBatch]], Iterator[TileBatch]]
+"""The network as a map over batches, answers in their order. It may take some batches ahead of the answers it gives."""

@@ -1,14 +1,11 @@
 """From decoded pixels to labelled objects: the one path that the service, the evaluation and the parity check all take.
 
 Three steps, each of which can be called, timed and tested alone: `prepare` makes of an image what the network was
-trained to see, `predict_probabilities` is the only one that calls the network, and `interpret` turns its answer into
-objects. The network comes as a plain callable; everything else that must be known of it is in its card.
+trained to see, `prediction` is the only one that calls the network, and `interpret` turns its answer into objects. The
+network comes as a plain callable; everything else that must be known of it is in its card.
 `segment_kmeans` does the same without a network.
 """
 
-import functools
-import operator
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -20,7 +17,6 @@ from monolayer_core.arrays import ImageUInt8, LabelImage, Pixels, Predict, Proba
 from monolayer_core.confluency_uncertainty import uncertain_percent, uncertainty_points
 from monolayer_core.distance_seeds import seeds_from_distance
 from monolayer_core.errors import OptionError, UnusableImageError
-from monolayer_core.input_scale import enlarge, shrink
 from monolayer_core.instances import (
     fill_holes,
     foreground_mask,
@@ -36,9 +32,9 @@ from monolayer_core.model_card import ModelCard, NormalizationSpec
 from monolayer_core.normalization import apply_clahe, correct_flat_field, normalize
 from monolayer_core.object_score import describe_objects, predict_iou
 from monolayer_core.output_planes import split_outputs
+from monolayer_core.prediction import predict_probabilities
 from monolayer_core.row_runs import RowRuns, find_row_runs
 from monolayer_core.splitting import split_by_seeds
-from monolayer_core.tiling import plan_tiles, predict_tiled
 
 KMEANS_MIN_AREA_PX = 30
 """Without a card to say it: smaller objects of K-means are specks."""
@@ -48,9 +44,6 @@ KMEANS_MAX_HOLE_AREA_PX = 100
 
 _LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue of ITU-R BT.601, the ones OpenCV uses."""
-
-_FLIPS = tuple((slice(None, None, y), slice(None, None, x)) for y in (1, -1) for x in (1, -1))
-"""The image as it is, mirrored left to right, top to bottom, and both; each undoes itself."""
 
 
 @dataclass(frozen=True)
@@ -191,63 +184,6 @@ def prepare(pixels: Pixels, card: InputSpec, options: SegmentOptions = DEFAULT_O
         if card.channels == "rgb":
             image = np.repeat(image, 3, axis=2)
     return np.ascontiguousarray(image)
-
-
-def predict_probabilities(
-    image: ImageUInt8,
-    card: ModelCard,
-    predict: Predict,
-    *,
-    tta: bool = False,
-    batch_size: int = 1,
-    sides: Sequence[int] | None = None,
-) -> Probabilities:
-    """Let the network see a prepared image, at the size its card says and in tiles where it does not fit into one.
-
-    Parameters
-    ----------
-    image : uint8 (y, x, channel)
-        From `prepare`.
-    predict : callable
-        The network.
-    tta : bool
-        Whether to average the answers for four mirror images.
-    batch_size : int
-        Most tiles in one call of the network.
-    sides : sequence of int, optional
-        Tile sides to use instead of the card's.
-
-    Returns
-    -------
-    uint8 (y, x, output)
-        At the size of the image.
-
-    Raises
-    ------
-    PredictionError
-        The network's answer has another shape or type than the card announces.
-    OptionError
-        No allowed tile is larger than its halo.
-    """
-    seen = shrink(image, card.input_scale)
-    plan = plan_tiles(
-        *seen.shape[:2], sides=card.tile_sides if sides is None else sides, halo=card.halo, divisor=card.divisor
-    )
-
-    def answer(view: ImageUInt8) -> Probabilities:
-        return predict_tiled(view, predict, plan, output_count=len(card.outputs), batch_size=batch_size)
-
-    probabilities = _average_over_flips(seen, answer) if tta else answer(seen)
-    return enlarge(probabilities, *image.shape[:2])
-
-
-def _average_over_flips(image: ImageUInt8, answer: Callable[[ImageUInt8], Probabilities]) -> Probabilities:
-    """Mean of the answers to an image and to its mirror images, halves rounded up."""
-    answers = (answer(np.ascontiguousarray(image[flip]))[flip].astype(np.uint16) for flip in _FLIPS)
-    total = functools.reduce(operator.iadd, answers)
-    total += len(_FLIPS) // 2
-    total //= len(_FLIPS)
-    return total.astype(np.uint8)
 
 
 def interpret(

@@ -13,6 +13,7 @@ by less; at the far edges they are moved inward. So a tile sees what it would se
 the next multiple of the divisor, and tiled and untiled answers agree wherever the halo is wide enough.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -20,7 +21,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from monolayer_core.arrays import ImageUInt8, Predict, Probabilities, TileBatch
+from monolayer_core.arrays import ImageUInt8, Predict, PredictStream, Probabilities, TileBatch
 from monolayer_core.errors import OptionError, PredictionError
 from monolayer_core.tile_cover import Axis, Grid, cheapest_cover
 
@@ -149,7 +150,7 @@ def read_tile(image: ImageUInt8, tile: Tile, out: TileBatch | None = None) -> Ti
 def predict_tiled(
     image: ImageUInt8, predict: Predict, plan: TilePlan, *, output_count: int, batch_size: int = 1
 ) -> Probabilities:
-    """Let the network see an image tile by tile and put its answers together.
+    """Let the network see an image batch by batch and put its answers together.
 
     Parameters
     ----------
@@ -172,23 +173,61 @@ def predict_tiled(
     PredictionError
         The network's answer has another shape or type.
     """
-    if image.shape[:2] != (plan.height, plan.width):
-        raise PredictionError(f"a plan for {plan.height} by {plan.width} pixels does not fit {image.shape[:2]}")
-    probabilities = np.empty((plan.height, plan.width, output_count), dtype=np.uint8)
-    for tiles in plan.batches(batch_size):
-        side = tiles[0].side
-        batch = np.empty((len(tiles), side, side, image.shape[2]), dtype=np.uint8)
-        for tile, out in zip(tiles, batch, strict=True):
-            read_tile(image, tile, out)
-        answer = predict(batch)
-        expected = (len(tiles), side, side, output_count)
-        if answer.shape != expected or answer.dtype != np.uint8:
-            raise PredictionError(
-                f"the network gave {answer.dtype} {answer.shape} for {batch.shape}, not uint8 {expected}"
-            )
-        for tile, part in zip(tiles, answer, strict=True):
-            probabilities[tile.write] = part[tile.local]
-    return probabilities
+    stream = functools.partial(map, predict)
+    return next(stream_tiled([image], stream, plan, output_count=output_count, batch_size=batch_size))
+
+
+def stream_tiled(
+    images: Sequence[ImageUInt8], predict: PredictStream, plan: TilePlan, *, output_count: int, batch_size: int = 1
+) -> Iterator[Probabilities]:
+    """Let the network see images of one size in one stream of batches, and put its answers together image by image.
+
+    Batches are cut when the stream asks for them, in the order of the images and of the plan.
+
+    Parameters
+    ----------
+    images : sequence of uint8 (y, x, channel)
+        Normalised images of the size of the plan.
+    predict : callable
+        Takes the batches, gives their answers in the same order; how many it takes ahead is its own affair.
+    plan, output_count, batch_size
+        As for `predict_tiled`.
+
+    Yields
+    ------
+    uint8 (y, x, output)
+        One for each image.
+
+    Raises
+    ------
+    PredictionError
+        The network's answer has another shape or type, or there are fewer answers than batches.
+    """
+    for image in images:
+        if image.shape[:2] != (plan.height, plan.width):
+            raise PredictionError(f"a plan for {plan.height} by {plan.width} pixels does not fit {image.shape[:2]}")
+    groups = tuple(plan.batches(batch_size))
+    answers = predict(_cut(image, tiles) for image in images for tiles in groups)
+    for _ in images:
+        probabilities = np.empty((plan.height, plan.width, output_count), dtype=np.uint8)
+        for tiles in groups:
+            side = tiles[0].side
+            expected = (len(tiles), side, side, output_count)
+            if (answer := next(answers, None)) is None:
+                raise PredictionError(f"the network gave no answer where uint8 {expected} was expected")
+            if answer.shape != expected or answer.dtype != np.uint8:
+                raise PredictionError(f"the network gave {answer.dtype} {answer.shape}, not uint8 {expected}")
+            for tile, part in zip(tiles, answer, strict=True):
+                probabilities[tile.write] = part[tile.local]
+        yield probabilities
+
+
+def _cut(image: ImageUInt8, tiles: Sequence[Tile]) -> TileBatch:
+    side = tiles[0].side
+    batch = np.empty((len(tiles), side, side, image.shape[2]), dtype=np.uint8)
+    for tile, out in zip(tiles, batch, strict=True):
+        read_tile(image, tile, out)
+    return batch
 
 
 def _tiles(grid: Grid, rows: Axis, columns: Axis) -> Iterator[Tile]:

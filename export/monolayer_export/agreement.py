@@ -14,7 +14,8 @@ import numpy as np
 from monolayer_core.arrays import Predict, Probabilities
 from monolayer_core.metrics import score_image
 from monolayer_core.model_card import Agreement, ModelCard
-from monolayer_core.pipeline import Segmentation, interpret, predict_probabilities, prepare
+from monolayer_core.pipeline import Segmentation, interpret, prepare
+from monolayer_core.prediction import predict_probabilities
 from monolayer_export.graph import INPUT_NAME, OUTPUT_NAME
 from monolayer_export.prepared import Example
 from monolayer_export.session import onnx_predict, open_session

@@ -8,7 +8,8 @@ import pytest
 
 from monolayer_core.image_io import decode_image
 from monolayer_core.model_card import MODEL_NAME, read_card
-from monolayer_core.pipeline import interpret, predict_probabilities, prepare
+from monolayer_core.pipeline import interpret, prepare
+from monolayer_core.prediction import predict_probabilities
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "service" / "monolayer_service" / "bundles" / "nuclei"

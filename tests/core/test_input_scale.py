@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as stnp
 
 from monolayer_core.input_scale import enlarge, scaled_size, shrink
 from monolayer_core.model_card import ModelCard, Output, TrainingData
-from monolayer_core.pipeline import interpret, predict_probabilities, segment
+from monolayer_core.pipeline import interpret, segment
+from monolayer_core.prediction import predict_probabilities
 
 SIDES = st.integers(1, 40)
 IMAGES = stnp.arrays(np.uint8, st.tuples(SIDES, SIDES, st.sampled_from([1, 3])))

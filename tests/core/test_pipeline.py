@@ -6,8 +6,6 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from monolayer_core.card_blocks import ConfluencyUncertainty, ImageKind, ObjectScore, TrainingLikeness
 from monolayer_core.errors import OptionError, PredictionError, UnusableImageError
@@ -20,11 +18,11 @@ from monolayer_core.output_planes import split_outputs
 from monolayer_core.pipeline import (
     SegmentOptions,
     interpret,
-    predict_probabilities,
     prepare,
     segment,
     segment_kmeans,
 )
+from monolayer_core.prediction import predict_probabilities
 
 NUCLEUS = Output(name="nucleus", role="class")
 BOUNDARY = Output(name="boundary", role="boundary")
@@ -107,43 +105,6 @@ class TestPrepare:
     def test_an_image_without_pixels_is_refused(self, options):
         with pytest.raises(UnusableImageError):
             prepare(np.zeros((0, 4), dtype=np.uint8), card(), options)
-
-
-class TestPredict:
-    @given(st.integers(1, 90), st.integers(1, 90), st.sampled_from([None, [32], [16, 32], [64], [128]]))
-    def test_tiles_and_flips_do_not_show_when_the_network_sees_single_pixels(self, height, width, sides):
-        image = np.random.default_rng(height * 100 + width).integers(0, 256, (height, width, 1), dtype=np.uint8)
-        toy = card(NUCLEUS)
-        for tta in (False, True):
-            found = predict_probabilities(image, toy, identity, tta=tta, sides=sides, batch_size=3)
-            np.testing.assert_array_equal(found, image)
-
-    def test_test_time_augmentation_is_the_mean_of_four_views_with_halves_rounded_up(self):
-        def left_to_right(batch):
-            """Answers with the column of the tile, whatever is seen."""
-            return np.broadcast_to(np.arange(batch.shape[2], dtype=np.uint8)[:, np.newaxis], batch.shape).copy()
-
-        image = np.zeros((8, 8, 1), dtype=np.uint8)
-        toy = card(NUCLEUS, tile_sides=(8,), halo=0)
-        plain = predict_probabilities(image, toy, left_to_right)
-        mean = predict_probabilities(image, toy, left_to_right, tta=True)
-        np.testing.assert_array_equal(plain[0, :, 0], np.arange(8))
-        assert (mean == 4).all()  # 3.5 rounded up
-
-    def test_mirroring_the_image_mirrors_the_averaged_answer(self):
-        def slanted(batch):
-            """A network that is not symmetric: each pixel takes the value of its left neighbour."""
-            return np.roll(batch, 1, axis=2)
-
-        image = np.random.default_rng(4).integers(0, 256, (16, 24, 1), dtype=np.uint8)
-        toy = card(NUCLEUS, tile_sides=(24,))
-        found = predict_probabilities(image, toy, slanted, tta=True)
-        mirrored = predict_probabilities(np.ascontiguousarray(image[:, ::-1]), toy, slanted, tta=True)
-        np.testing.assert_array_equal(mirrored[:, 1:-1], found[:, ::-1][:, 1:-1])
-
-    def test_an_answer_with_other_outputs_than_the_card_is_refused(self):
-        with pytest.raises(PredictionError, match="the network gave"):
-            predict_probabilities(np.zeros((8, 8, 1), dtype=np.uint8), card(NUCLEUS, BOUNDARY), identity)
 
 
 class TestInterpret:

@@ -10,7 +10,8 @@ import numpy as np
 from monolayer_core.arrays import ImageUInt8, LabelImage, Predict, Probabilities, TileBatch
 from monolayer_core.input_scale import shrink
 from monolayer_core.model_card import ModelCard
-from monolayer_core.pipeline import SegmentOptions, predict_probabilities, prepare
+from monolayer_core.pipeline import SegmentOptions, prepare
+from monolayer_core.prediction import predict_probabilities
 from monolayer_trainer.augmentation import AugmentationConfig
 from monolayer_trainer.dataset import Dataset, Sample
 from monolayer_trainer.geometry import smallest_scale
