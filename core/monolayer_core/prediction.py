@@ -19,6 +19,9 @@ from monolayer_core.tiling import TilePlan, plan_tiles, stream_tiled
 _FLIPS = tuple((slice(None, None, y), slice(None, None, x)) for y in (1, -1) for x in (1, -1))
 """The image as it is, mirrored left to right, top to bottom, and both; each undoes itself."""
 
+VIEWS_OF_TTA = len(_FLIPS)
+"""How often the network sees each tile with test-time augmentation."""
+
 
 def predict_probabilities(
     image: ImageUInt8,
@@ -56,7 +59,8 @@ def predict_probabilities(
     OptionError
         No allowed tile is larger than its halo.
     """
-    plan = plan_prediction(*image.shape[:2], card, sides=sides)
+    height, width = image.shape[:2]
+    plan = plan_prediction(height, width, card, sides=sides)
     return stream_probabilities(image, card, functools.partial(map, predict), plan, tta=tta, batch_size=batch_size)
 
 

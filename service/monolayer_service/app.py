@@ -10,14 +10,16 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from monolayer_service.admission import Gate, GateLimits
+from monolayer_service.admission.gate import Gate
+from monolayer_service.admission.limits import GateLimits
 from monolayer_service.analysis import Analyst
-from monolayer_service.compute import apply_plan, plan_compute
+from monolayer_service.compute import apply_plan, network_runs_at_once, plan_compute
 from monolayer_service.dependencies import Services
 from monolayer_service.errors import install_handlers
 from monolayer_service.housekeeping import keep_house
 from monolayer_service.registry import load_registry
 from monolayer_service.routes import confluency, docs, health, models, segment, submission
+from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.metrics import Metrics
 from monolayer_service.telemetry.middleware import Telemetry
@@ -41,12 +43,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         plan = plan_compute(settings)
         apply_plan(plan)
         gate = Gate(GateLimits.of(settings, plan.running_requests), metrics)
-        registry = await run_in_threadpool(load_registry, settings, plan, metrics)
+        scheduler = TileScheduler(metrics, patience_seconds=settings.batch_wait_ms / 1000)
+        registry = await run_in_threadpool(load_registry, settings, plan, scheduler, metrics)
+        scheduler.start(network_runs_at_once(on_gpu=registry.uses_gpu))
         app.state.services = Services(settings, metrics, gate, registry, Analyst(registry, metrics))
         housekeeping = asyncio.create_task(keep_house(gate, registry, settings.idle_seconds))
         yield
         housekeeping.cancel()
         gate.close()
+        scheduler.close()
 
     app = FastAPI(
         title="Monolayer",

@@ -1,8 +1,10 @@
 """How many cores there are and who gets them: decided here and nowhere else.
 
-A network run uses every core, so the work of one request is spread as far as it goes; a second request at once fills
-the gaps that decoding, splitting and encoding leave. OpenCV gets the cores divided by the requests at once, since its
-own threads would otherwise multiply with them.
+A run of a network uses every core, and on a CPU one runs at a time: a second one at once would only take the caches
+from it. Requests have threads of their own, in which images are decoded, normalised, cut, split and encoded; a thread
+whose tiles are in the network waits and needs no core. There is one more of them than cores, so that the network finds
+tiles to run also when every core is at work on what comes before or after it. OpenCV gets the cores divided by the
+requests at once, since its own threads would otherwise multiply with them.
 """
 
 import math
@@ -39,8 +41,13 @@ def available_cores(quota: Path = _CGROUP_QUOTA) -> int:
 def plan_compute(settings: Settings) -> ComputePlan:
     """Divide the cores as the settings say."""
     cores = settings.threads or available_cores()
-    running = settings.running_requests or max(2, cores)
+    running = settings.running_requests or max(3, cores + 1)
     return ComputePlan(cores, running, max(1, cores // running))
+
+
+def network_runs_at_once(*, on_gpu: bool) -> int:
+    """Threads of the tile scheduler: on a GPU a second one copies the next batch there while the first one runs."""
+    return 2 if on_gpu else 1
 
 
 def apply_plan(plan: ComputePlan) -> None:

@@ -7,7 +7,9 @@ All are coroutines, also those that wait for nothing: FastAPI runs plain functio
 shares, and a probe must not wait for one.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, ParamSpec
 
@@ -16,7 +18,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from monolayer_core.image_io import ImageLimits
-from monolayer_service.admission import Gate, Ticket
+from monolayer_service.admission.gate import Gate
+from monolayer_service.admission.ticket import Ticket
 from monolayer_service.analysis import Analysis, Analyst, DecodedImage, check_header, decode
 from monolayer_service.negotiation import choose_form
 from monolayer_service.options import Call, Options, read_options, refuse_idle_in
@@ -147,13 +150,15 @@ async def size_of(upload: Upload, options: RequestOptions, services: AppServices
 Megapixels = Annotated[float, Depends(size_of)]
 
 
-async def wait_for_turn(request: Request, permit: Permit, size: Megapixels, timings: RequestTimings) -> Ticket:
+async def wait_for_turn(
+    request: Request, permit: Permit, size: Megapixels, timings: RequestTimings
+) -> AsyncIterator[Ticket]:
     """Wait for the turn of an image of that size."""
-    await _take_turn(request, permit, size, timings)
-    return permit
+    async with _taken_turn(request, permit, size, timings):
+        yield permit
 
 
-Turn = Annotated[Ticket, Depends(wait_for_turn)]
+Turn = Annotated[Ticket, Depends(wait_for_turn, scope="function")]
 
 
 async def decode_upload(
@@ -175,13 +180,15 @@ async def check_uploads(uploads: Uploads, options: RequestOptions, services: App
 CheckedImages = Annotated[ImageSet, Depends(check_uploads)]
 
 
-async def wait_for_set(request: Request, permit: Permit, images: CheckedImages, timings: RequestTimings) -> Ticket:
+async def wait_for_set(
+    request: Request, permit: Permit, images: CheckedImages, timings: RequestTimings
+) -> AsyncIterator[Ticket]:
     """Wait for the turn of all images of a submission together."""
-    await _take_turn(request, permit, images.megapixels, timings)
-    return permit
+    async with _taken_turn(request, permit, images.megapixels, timings):
+        yield permit
 
 
-SetTurn = Annotated[Ticket, Depends(wait_for_set)]
+SetTurn = Annotated[Ticket, Depends(wait_for_set, scope="function")]
 
 
 @dataclass(frozen=True)
@@ -210,7 +217,7 @@ class Desk:
         )
 
     def _work(self, query: Query) -> Work:
-        return Work(self.timings, self.ticket.check, query.scores)
+        return Work(self.timings, self.ticket.cancellation, self.ticket.progress, query.scores)
 
     async def write(self, render: Callable[P, bytes], *args: P.args, **kwargs: P.kwargs) -> bytes:
         """Write the answer's body."""
@@ -231,12 +238,25 @@ def image_limits(settings: Settings) -> ImageLimits:
     return ImageLimits(max_pixels=settings.max_image_pixels)
 
 
-async def _take_turn(request: Request, permit: Ticket, megapixels: float, timings: Timings) -> None:
-    """Wait in the queue; nothing is computed for a caller who has gone away meanwhile."""
-    with timings.measure("queue"):
-        await permit.start(megapixels)
+@asynccontextmanager
+async def _taken_turn(request: Request, permit: Ticket, megapixels: float, timings: Timings) -> AsyncIterator[None]:
+    """Wait in the queue; neither waits nor is anything computed for a caller who has gone away."""
     if await request.is_disconnected():
         raise ClientDisconnect
+    watch = asyncio.create_task(_abandon_when_gone(request, permit))
+    try:
+        with timings.measure("queue"):
+            await permit.start(megapixels)
+        yield
+    finally:
+        watch.cancel()
+
+
+async def _abandon_when_gone(request: Request, ticket: Ticket) -> None:
+    """Wait for the caller to close the connection; the body has been read, so that nothing else can come."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    ticket.abandon()
 
 
 def _body_limits(settings: Settings, *, max_files: int) -> BodyLimits:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from monolayer_service.admission import Gate
+from monolayer_service.admission.gate import Gate
 from monolayer_service.registry import Registry
 from monolayer_service.telemetry.memory import resident_bytes
 

@@ -12,7 +12,9 @@ import structlog
 from monolayer_core.errors import MonolayerError
 from monolayer_service.compute import ComputePlan
 from monolayer_service.errors import NotReadyError, UnknownModelError
+from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.bundle import open_bundle
+from monolayer_service.segmenters.faults import FaultTolerantEngine
 from monolayer_service.segmenters.onnx import OnnxSegmenter
 from monolayer_service.segmenters.session import CUDA
 from monolayer_service.settings import Settings
@@ -65,6 +67,11 @@ class Registry:
             raise UnknownModelError(f"model {name[:64]!r} is not in the folder of bundles; there are: {known}")
         return bundle
 
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether any network runs on a GPU."""
+        return any(bundle.segmenter.network.provider == CUDA for bundle in self.bundles.values() if bundle.segmenter)
+
     def trim(self) -> None:
         """Give back the memory that networks on the CPU have taken; they share it, so one of them does it for all.
 
@@ -90,14 +97,17 @@ class Registry:
             raise NotReadyError("; ".join(problems), RETRY_AFTER_SECONDS)
 
 
-def load_registry(settings: Settings, plan: ComputePlan, metrics: Metrics) -> Registry:
-    """Open every bundle of the folder in the settings, then warm their tile sides as far as memory allows."""
+def load_registry(settings: Settings, plan: ComputePlan, scheduler: TileScheduler, metrics: Metrics) -> Registry:
+    """Open every bundle of the folder in the settings, then warm their tile sides as far as memory allows.
+
+    What the networks run for requests is run by `scheduler`, which may be started later.
+    """
     try:
         folders = sorted(path for path in settings.models.glob("[!._]*") if path.is_dir())
         problem = None if settings.models.is_dir() else f"the folder of bundles {settings.models.name!r} does not exist"
     except OSError as error:
         folders, problem = [], f"the folder of bundles cannot be read: {error.strerror}"
-    bundles = {folder.name: _open(folder, settings, plan, metrics) for folder in folders}
+    bundles = {folder.name: _open(folder, settings, plan, scheduler, metrics) for folder in folders}
     warm([bundle.segmenter for bundle in bundles.values() if bundle.segmenter], settings.idle_memory_mib * 2**20)
     registry = Registry(bundles, problem)
     try:
@@ -107,7 +117,7 @@ def load_registry(settings: Settings, plan: ComputePlan, metrics: Metrics) -> Re
     return registry
 
 
-def _open(folder: Path, settings: Settings, plan: ComputePlan, metrics: Metrics) -> Bundle:
+def _open(folder: Path, settings: Settings, plan: ComputePlan, scheduler: TileScheduler, metrics: Metrics) -> Bundle:
     try:
         network = open_bundle(
             folder,
@@ -125,7 +135,8 @@ def _open(folder: Path, settings: Settings, plan: ComputePlan, metrics: Metrics)
         provider=network.provider,
         precision=network.precision,
     )
-    segmenter = OnnxSegmenter(network, metrics, batch_size=settings.batch_size, max_tile_side=settings.max_tile_side)
+    engine = FaultTolerantEngine(network, metrics, batch_size=settings.batch_size)
+    segmenter = OnnxSegmenter(engine, scheduler, max_tile_side=settings.max_tile_side)
     bundle = Bundle(folder.name, segmenter, needs_cuda=settings.device == "cuda")
     if bundle.problem is not None:
         log.error("device missing", bundle=bundle.name, reason=bundle.problem)

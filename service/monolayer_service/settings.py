@@ -44,7 +44,13 @@ class Settings(BaseSettings):
         description="File of a bundle that answers: `auto` takes int8 on a CPU where the card recommends it, else "
         "float32; `int8` acts on a CPU and `float16` on a GPU where the bundle has that file.",
     )
-    batch_size: Count = Field(0, description="Tiles per run of the network; 0 means 1 on a CPU and 8 on a GPU.")
+    batch_size: Count = Field(0, description="Most tiles per run of a network; 0 means 1 on a CPU and 8 on a GPU.")
+    batch_wait_ms: float = Field(
+        3.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Longest time a tile waits for tiles of other requests to fill its batch, in milliseconds.",
+    )
     max_tile_side: PositiveInt = Field(
         1024,
         description="Largest tile side that is used of those a card allows, in pixels; larger ones need more memory.",
@@ -57,7 +63,9 @@ class Settings(BaseSettings):
     )
     threads: Count = Field(0, description="Threads for one network run; 0 means every core the process may use.")
 
-    running_requests: Count = Field(0, description="Requests computed at once; 0 means one per core, at least two.")
+    running_requests: Count = Field(
+        0, description="Requests computed at once; 0 means one more than there are cores, at least three."
+    )
     waiting_requests: Count = Field(64, description="Requests that may wait for their turn; more are refused with 429.")
     running_megapixels: PositiveInt = Field(
         512, description="Megapixels of large images (above 17 megapixels each) computed at once."

@@ -103,7 +103,7 @@ def analyse_submission(
     models: Counter[str] = Counter()
     fallbacks: Counter[str] = Counter()
     for image_id, file in images.files.items():
-        work.check()
+        work.cancellation.check()
         try:
             with work.timings.measure("decode"):
                 source = decode(file, image_id, options, limits)

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from monolayer_core.errors import EmptyImageError, ImageTooLargeError
-from monolayer_service.admission import Ticket
+from monolayer_service.admission.ticket import Ticket
 from monolayer_service.errors import BadBodyError, MediaTypeError, UnknownOptionError, UploadTimeoutError
 from monolayer_service.multipart import read_parts
 from monolayer_service.options import IMAGE_ID_PATTERN, MAX_IMAGE_ID_CHARACTERS

@@ -1,11 +1,14 @@
 import asyncio
 import contextlib
 import threading
+import time
 
 import pytest
 from asgi_correlation_id import correlation_id
+from starlette.requests import ClientDisconnect
 
-from monolayer_service.admission import SMALL_MEGAPIXELS, Gate, GateLimits
+from monolayer_service.admission.gate import Gate
+from monolayer_service.admission.limits import SMALL_MEGAPIXELS, GateLimits
 from monolayer_service.errors import DeadlineError, OverloadedError
 from monolayer_service.telemetry.metrics import Metrics
 
@@ -27,8 +30,8 @@ def limits(**changes):
 def make_gate():
     with contextlib.ExitStack() as stack:
 
-        def make(**changes):
-            gate = Gate(limits(**changes), Metrics())
+        def make(clock=time.monotonic, **changes):
+            gate = Gate(limits(**changes), Metrics(), clock)
             stack.callback(gate.close)
             return gate
 
@@ -217,7 +220,7 @@ async def test_late_work_is_answered_at_once_but_keeps_its_slot_until_it_stops(m
     def work(ticket):
         go_on.wait(10)
         try:
-            ticket.check()
+            ticket.cancellation.check()
         finally:
             stopped.set()
 
@@ -251,24 +254,171 @@ async def test_a_closed_gate_stops_threads_at_their_next_check(make_gate):
     gate = make_gate()
     async with gate.enter() as ticket:
         await ticket.start(1)
-        ticket.check()
+        ticket.cancellation.check()
         gate.close()
         with pytest.raises(DeadlineError):
-            ticket.check()
+            ticket.cancellation.check()
 
 
-async def test_retry_after_follows_the_pace_of_what_was_finished(make_gate):
-    gate = make_gate(running_requests=1, waiting_requests=0)
-    for seconds in [8.0] * 40:
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+async def at_pace(gate, clock, megapixels, seconds, requests=40):
+    """Let requests of one size through, one after the other, each taking as long."""
+    for _ in range(requests):
         async with gate.enter() as ticket:
-            await ticket.start(2)
-            ticket.started_at -= seconds
+            await ticket.start(megapixels)
+            clock.now += seconds
+
+
+async def retry_after(gate, megapixels=None):
+    with pytest.raises(OverloadedError) as caught:
+        async with gate.enter() as ticket:
+            await ticket.start(megapixels)
+    return caught.value.retry_after_seconds
+
+
+async def test_retry_after_is_the_time_for_what_is_left_of_the_only_request_inside(make_gate):
+    clock = Clock()
+    gate = make_gate(clock, running_requests=1, waiting_requests=0)
+    await at_pace(gate, clock, megapixels=2, seconds=8)
     async with gate.enter() as ticket:
         await ticket.start(2)
+        assert await retry_after(gate) == pytest.approx(8, rel=0.05)
+        clock.now += 4
+        ticket.progress(1)
+        assert await retry_after(gate) == pytest.approx(4, rel=0.05)
+        clock.now += 3
+        ticket.progress(0.75)
+        assert await retry_after(gate) == pytest.approx(1, rel=0.05)
+
+
+async def test_of_several_requests_inside_one_place_is_free_after_the_mean_of_what_is_left_of_them(make_gate):
+    clock = Clock()
+    gate = make_gate(clock, running_requests=1, waiting_requests=2)
+    await at_pace(gate, clock, megapixels=1, seconds=3)
+    visitors = Visitors(gate)
+    for name, megapixels in (("a", 4), ("b", 9), ("c", 2)):
+        await visitors.arrive(name, megapixels)
+    assert await retry_after(gate) == pytest.approx(3 * 15 / 3, rel=0.05)
+    await visitors.send_all_away()
+
+
+async def test_a_queue_full_of_megapixels_says_when_the_excess_is_worked_off(make_gate):
+    clock = Clock()
+    gate = make_gate(clock, running_requests=1, waiting_megapixels=10)
+    await at_pace(gate, clock, megapixels=1, seconds=2)
+    visitors = Visitors(gate)
+    await visitors.arrive("a", 5)
+    await visitors.arrive("b", 8)
+    assert await retry_after(gate, megapixels=6) == pytest.approx(2 * 4, rel=0.05)
+    await visitors.send_all_away()
+
+
+async def test_bytes_are_free_again_with_their_share_of_what_is_left(make_gate):
+    clock = Clock()
+    gate = make_gate(clock, running_requests=1)
+    await at_pace(gate, clock, megapixels=1, seconds=2)
+    async with gate.enter() as first, gate.enter() as second:
+        await first.start(10)
+        first.hold(1000)
         with pytest.raises(OverloadedError) as caught:
-            async with gate.enter():
-                pass
-    assert caught.value.retry_after_seconds == pytest.approx(8, rel=0.01)
+            second.hold(500)
+        # 10 megapixels and one of unknown size, taken for a mean one, are left; half the bytes must go.
+        assert caught.value.retry_after_seconds == pytest.approx(2 * 11 / 2, rel=0.05)
+
+
+async def test_work_that_was_broken_off_is_not_taken_for_speed(make_gate):
+    clock = Clock()
+    gate = make_gate(clock, running_requests=1, waiting_requests=0)
+    await at_pace(gate, clock, megapixels=1, seconds=2)
+
+    async def break_off():
+        async with gate.enter() as ticket:
+            await ticket.start(400)
+            clock.now += 2
+            ticket.progress(1)
+            raise ZeroDivisionError
+
+    for _ in range(20):
+        with pytest.raises(ZeroDivisionError):
+            await break_off()
+    async with gate.enter() as ticket:
+        await ticket.start(5)
+        assert await retry_after(gate) == pytest.approx(10, rel=0.05)
+
+
+async def test_nothing_is_let_in_while_every_slot_is_taken_and_the_queue_is_full_of_megapixels(make_gate):
+    gate = make_gate(running_requests=1, waiting_megapixels=100, waiting_requests=10)
+    visitors = Visitors(gate)
+    await visitors.arrive("running")
+    await visitors.arrive("waiting", 100)
+    with pytest.raises(OverloadedError, match="megapixels"):
+        async with gate.enter():
+            pass
+    await visitors.send_away("running")
+    async with gate.enter():
+        pass
+    await visitors.send_all_away()
+
+
+async def test_a_small_image_comes_in_where_a_slot_is_free_however_many_megapixels_wait(make_gate):
+    gate = make_gate(running_requests=2, waiting_megapixels=100)
+    visitors = Visitors(gate)
+    await visitors.arrive("slide 1", 400)
+    await visitors.arrive("slide 2", 100)
+    async with gate.enter() as ticket:
+        await ticket.start(1)
+    await visitors.send_all_away()
+
+
+async def test_who_goes_away_while_waiting_leaves_the_queue_at_once(make_gate):
+    gate = make_gate(running_requests=1)
+    visitors = Visitors(gate)
+    await visitors.arrive("a")
+
+    async def wait_and_go():
+        async with gate.enter() as ticket:
+            asyncio.get_running_loop().call_soon(ticket.abandon)
+            await ticket.start(1)
+
+    with pytest.raises(ClientDisconnect):
+        await wait_and_go()
+    assert "monolayer_waiting_requests 0.0" in gate._metrics.render().decode()
+    await visitors.send_all_away()
+
+
+async def test_who_goes_away_while_computing_is_told_to_the_thread_and_keeps_the_slot_until_it_stops(make_gate):
+    gate = make_gate(running_requests=1)
+    loop, heard, go_on = asyncio.get_running_loop(), threading.Event(), threading.Event()
+
+    def work(ticket):
+        with ticket.cancellation.heard_by(lambda _: heard.set()):
+            loop.call_soon_threadsafe(ticket.abandon)
+            assert heard.wait(30)
+        assert go_on.wait(30)
+        ticket.cancellation.check()
+
+    async def compute_and_go():
+        async with gate.enter() as ticket:
+            await ticket.start(1)
+            await ticket.run(work, ticket)
+
+    with pytest.raises(ClientDisconnect):
+        await compute_and_go()
+    visitors = Visitors(gate)
+    await visitors.arrive("next")
+    assert visitors.started == []
+    go_on.set()
+    await visitors.begun["next"].wait()
+    await visitors.send_all_away()
 
 
 async def test_the_load_is_shown_as_metrics(make_gate):

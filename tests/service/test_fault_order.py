@@ -5,8 +5,7 @@ import pytest
 
 from monolayer_core.errors import PredictionError
 from monolayer_core.model_card import read_card
-from monolayer_service.errors import DeadlineError
-from monolayer_service.segmenters.onnx import FaultTolerantCall
+from monolayer_service.segmenters.faults import GROW_AFTER_RUNS, FaultTolerantEngine
 from monolayer_service.segmenters.session import CPU, CUDA
 from monolayer_service.telemetry.metrics import Metrics
 
@@ -17,8 +16,9 @@ class FlakyNetwork:
     def __init__(self, card, fails, actual=None):
         self.card = card
         self.wanted = CUDA
+        self.provider = CUDA
         self.runs = []
-        self._fails = fails
+        self.fails = fails
         self._actual = actual
 
     def provider_of(self, size, provider):
@@ -26,18 +26,18 @@ class FlakyNetwork:
 
     def run(self, tiles, provider):
         self.runs.append((len(tiles), provider))
-        if self._fails(len(tiles), provider):
+        if self.fails(len(tiles), provider):
             raise PredictionError("out of memory")
         return tiles + 1
 
 
 @pytest.fixture
-def call(toy_bundles):
+def make_engine(toy_bundles):
     card = read_card(toy_bundles / "nuclei")
 
-    def make(fails, **options):
+    def make(fails, batch_size=0, **options):
         network = FlakyNetwork(card, fails, **options)
-        return network, FaultTolerantCall(network, lambda: None, Metrics())
+        return network, FaultTolerantEngine(network, Metrics(), batch_size=batch_size)
 
     return make
 
@@ -45,50 +45,71 @@ def call(toy_bundles):
 TILES = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
 
 
-def test_a_network_that_works_is_asked_once(call):
-    network, predict = call(lambda n, provider: False)
-    np.testing.assert_array_equal(predict(TILES), TILES + 1)
+def answers(outcomes):
+    return np.concatenate([outcome.answer for outcome in outcomes])
+
+
+def devices(outcomes):
+    return [outcome.device for outcome in outcomes]
+
+
+def test_a_network_that_works_is_asked_once(make_engine):
+    network, engine = make_engine(lambda n, provider: False)
+    outcomes = engine.run(TILES, CUDA)
+    np.testing.assert_array_equal(answers(outcomes), TILES + 1)
     assert network.runs == [(5, CUDA)]
-    assert predict.provider == CUDA
+    assert devices(outcomes) == [CUDA] * 5
 
 
-def test_a_batch_that_is_too_large_is_halved_and_stays_in_order(call):
-    network, predict = call(lambda n, provider: n > 2)
-    np.testing.assert_array_equal(predict(TILES), TILES + 1)
+def test_a_batch_that_is_too_large_is_halved_and_stays_in_order(make_engine):
+    network, engine = make_engine(lambda n, provider: n > 2)
+    outcomes = engine.run(TILES, CUDA)
+    np.testing.assert_array_equal(answers(outcomes), TILES + 1)
     assert network.runs == [(5, CUDA), (2, CUDA), (3, CUDA), (1, CUDA), (2, CUDA)]
-    assert predict.provider == CUDA
+    assert devices(outcomes) == [CUDA] * 5
 
 
-def test_a_tile_that_still_fails_goes_to_the_cpu_and_the_rest_of_the_request_too(call):
-    network, predict = call(lambda n, provider: provider == CUDA)
-    np.testing.assert_array_equal(predict(TILES), TILES + 1)
-    predict(TILES)
-    assert predict.provider == CPU
-    assert network.runs == [(5, CUDA), (2, CUDA), (1, CUDA), (1, CPU), (1, CPU), (3, CPU), (5, CPU)]
+def test_a_tile_that_still_fails_goes_to_the_cpu_and_the_rest_of_its_batch_too(make_engine):
+    network, engine = make_engine(lambda n, provider: provider == CUDA)
+    outcomes = engine.run(TILES, CUDA)
+    np.testing.assert_array_equal(answers(outcomes), TILES + 1)
+    assert devices(outcomes) == [CPU] * 5
+    assert network.runs == [(5, CUDA), (2, CUDA), (1, CUDA), (1, CPU), (1, CPU), (3, CPU)]
 
 
-def test_the_next_request_tries_the_gpu_again(call):
-    network, predict = call(lambda n, provider: provider == CUDA)
-    predict(TILES)
-    assert FaultTolerantCall(network, lambda: None, Metrics()).provider == CUDA
-
-
-def test_when_nothing_is_left_the_error_is_passed_on(call):
-    network, predict = call(lambda n, provider: True)
-    with pytest.raises(PredictionError):
-        predict(TILES)
+def test_when_nothing_is_left_every_tile_has_an_error(make_engine):
+    network, engine = make_engine(lambda n, provider: True)
+    outcomes = engine.run(TILES, CUDA)
+    assert [type(outcome.answer) for outcome in outcomes] == [PredictionError] * 5
     assert network.runs[-1] == (1, CPU)
 
 
-def test_a_deadline_is_no_fault_to_be_mended(toy_bundles):
-    network = FlakyNetwork(read_card(toy_bundles / "nuclei"), lambda n, provider: False)
+def test_a_tile_that_fails_everywhere_leaves_the_others_their_answers(make_engine):
+    network, engine = make_engine(None)
+    network.fails = lambda n, provider: n > 1 or len(network.runs) in (3, 4)  # the first single tile, on both devices
+    first, *others = engine.run(TILES, CUDA)
+    assert isinstance(first.answer, PredictionError)
+    np.testing.assert_array_equal(answers(others), TILES[1:] + 1)
 
-    def too_late():
-        raise DeadlineError("late")
 
-    with pytest.raises(DeadlineError):
-        FaultTolerantCall(network, too_late, Metrics())(TILES)
-    assert network.runs == []
+def test_batches_are_eight_on_a_gpu_and_one_on_a_cpu_unless_set(make_engine):
+    _, engine = make_engine(lambda n, provider: False)
+    assert (engine.batch_limit(CUDA), engine.batch_limit(CPU)) == (8, 1)
+    _, engine = make_engine(lambda n, provider: False, batch_size=3)
+    assert (engine.batch_limit(CUDA), engine.batch_limit(CPU)) == (3, 3)
+
+
+def test_batches_to_come_are_no_larger_than_what_worked_until_it_has_worked_for_a_while(make_engine):
+    network, engine = make_engine(lambda n, provider: n > 2)
+    engine.run(np.zeros((8, 1, 1, 1), np.uint8), CUDA)
+    assert engine.batch_limit(CUDA) == 2
+    network.fails = lambda n, provider: False
+    limits = []
+    for _ in range(3 * GROW_AFTER_RUNS):
+        engine.run(TILES[:1], CUDA)
+        limits.append(engine.batch_limit(CUDA))
+    assert limits[GROW_AFTER_RUNS // 2] == 2
+    assert limits[-1] == 8
 
 
 @pytest.fixture
@@ -135,10 +156,74 @@ def test_exhausted_memory_is_a_503_that_says_when_to_come_back(make_client, post
     assert "GiB" not in answer.text
 
 
-def test_a_gpu_that_turns_out_not_to_work_for_a_new_size_is_not_named_in_the_answer(call):
-    _, predict = call(lambda n, provider: False, actual=CPU)
-    predict(TILES)
-    assert predict.provider == CPU
+def test_a_gpu_that_turns_out_not_to_work_for_a_new_size_is_not_named_in_the_answer(make_engine):
+    _, engine = make_engine(lambda n, provider: False, actual=CPU)
+    assert devices(engine.run(TILES, CUDA)) == [CPU] * 5
+
+
+@pytest.fixture
+def short_of_memory(make_client, monkeypatch):
+    """Give a function that starts a service on a pretended GPU whose memory holds so many tiles, and lists its runs."""
+    from monolayer_service.segmenters import session
+
+    runs = []
+
+    class Session:
+        """A session of the CPU's that says it runs on a GPU."""
+
+        def __init__(self, session, capacity):
+            self._session = session
+            self._capacity = capacity
+
+        def get_providers(self):
+            return [CUDA, CPU]
+
+        def run(self, outputs, inputs, options=None):
+            runs.append(len(inputs["image"]))
+            if len(inputs["image"]) > self._capacity:
+                raise RuntimeError("Failed to allocate memory for requested buffer")
+            return self._session.run(outputs, inputs, options)
+
+        def __getattr__(self, name):
+            return getattr(self._session, name)
+
+    def start(capacity, **settings):
+        create = session.Network._create
+        client = make_client(**settings)  # bundles are verified with memory enough
+        for bundle in client.app.state.services.registry.bundles.values():
+            network = bundle.segmenter.network
+            network.wanted = network.provider = CUDA
+            network._sessions.clear()
+
+        def pretend(self, size, provider):
+            made = create(self, size, CPU)
+            return Session(made, capacity) if provider == CUDA else made
+
+        monkeypatch.setattr(session.Network, "_create", pretend)
+        return client
+
+    start.runs = runs
+    return start
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param((2, CUDA, ["half_batch"]), id="two tiles fit"),
+        pytest.param((0, CPU, ["half_batch", "cpu"]), id="none fits"),
+    ],
+)
+def test_a_gpu_short_of_memory_answers_all_the_same(make_client, short_of_memory, post_png, case):
+    capacity, provider, steps = case
+    expected = post_png(make_client(max_tile_side=64)).json()
+    client = short_of_memory(capacity, max_tile_side=64, batch_size=4, batch_wait_ms=60_000)
+    answer = post_png(client).json()
+    assert answer["model"].pop("provider") == provider
+    assert expected["model"].pop("provider") == CPU
+    assert answer == expected
+    metrics = client.get("/metrics").text
+    assert [step for step in ("half_batch", "cpu", "kmeans") if f'next="{step}"' in metrics] == steps
+    assert max(short_of_memory.runs) == 4
 
 
 def test_a_bundle_with_a_strange_name_can_be_announced_in_a_header(make_client, post_png, toy_bundle, tmp_path):

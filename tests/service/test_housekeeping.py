@@ -4,13 +4,19 @@ import numpy as np
 import pytest
 
 from monolayer_service import housekeeping
-from monolayer_service.admission import Gate, GateLimits
+from monolayer_service.admission.gate import Gate
+from monolayer_service.admission.limits import GateLimits
 from monolayer_service.app import create_app
 from monolayer_service.housekeeping import Housekeeper, give_back_memory, keep_house
 from monolayer_service.registry import load_registry
+from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.bundle import open_bundle
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.metrics import Metrics
+
+
+def idle_scheduler():
+    return TileScheduler(Metrics(), patience_seconds=0.0)
 
 
 @pytest.fixture
@@ -88,7 +94,7 @@ async def test_a_look_that_fails_is_followed_by_the_next(gate, monkeypatch):
 def test_networks_still_answer_after_their_memory_was_given_back(toy_bundles, monkeypatch):
     from monolayer_service.compute import ComputePlan
 
-    registry = load_registry(Settings(models=toy_bundles), ComputePlan(1, 2, 1), Metrics())
+    registry = load_registry(Settings(models=toy_bundles), ComputePlan(1, 2, 1), idle_scheduler(), Metrics())
     network = registry.require("nuclei").segmenter.network
     tiles = np.full((1, 64, 64, 1), 200, np.uint8)
     before = network.run(tiles)
@@ -101,7 +107,7 @@ def test_networks_still_answer_after_their_memory_was_given_back(toy_bundles, mo
 def test_a_service_without_networks_has_nothing_of_theirs_to_trim(tmp_path):
     from monolayer_service.compute import ComputePlan
 
-    give_back_memory(load_registry(Settings(models=tmp_path), ComputePlan(1, 2, 1), Metrics()))
+    give_back_memory(load_registry(Settings(models=tmp_path), ComputePlan(1, 2, 1), idle_scheduler(), Metrics()))
 
 
 def test_all_networks_draw_from_one_arena(toy_bundles):

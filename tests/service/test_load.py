@@ -1,6 +1,7 @@
 """Behaviour of the whole service when more comes than it takes."""
 
 import asyncio
+import dataclasses
 import threading
 
 import httpx2
@@ -147,3 +148,100 @@ async def test_nothing_is_computed_for_a_caller_who_has_gone_away(toy_bundles, b
     async with app.router.lifespan_context(app):
         await app(scope, receive, send)
     assert statuses == [400]
+
+
+class Caller:
+    """One raw request whose connection the test closes when it likes."""
+
+    def __init__(self, png, headers=()):
+        self.statuses = []
+        self.hang_up = asyncio.Event()
+        self.unread = [{"type": "http.request", "body": png}]
+        self._scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/segment",
+            "raw_path": b"/v1/segment",
+            "query_string": b"",
+            "headers": [(b"content-type", b"image/png"), *headers],
+            "http_version": "1.1",
+            "scheme": "http",
+            "server": ("service", 80),
+        }
+
+    async def _receive(self):
+        if self.unread:
+            return self.unread.pop()
+        await self.hang_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message):
+        if message["type"] == "http.response.start":
+            self.statuses.append(message["status"])
+
+    async def call(self, app):
+        await app(self._scope, self._receive, self._send)
+
+
+@pytest.fixture
+async def held(toy_bundles, monkeypatch):
+    """A service whose network holds every run until told to go on, tiles of 64 px, and the list of its runs."""
+    go_on, entered, runs = threading.Event(), asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+    app = create_app(Settings(models=toy_bundles, max_tile_side=64, running_requests=2))
+    async with app.router.lifespan_context(app):
+        run = Network.run
+
+        def wait_and_run(self, tiles, provider=None):
+            runs.append(len(tiles))
+            loop.call_soon_threadsafe(entered.set)
+            assert go_on.wait(30)
+            return run(self, tiles, provider)
+
+        monkeypatch.setattr(Network, "run", wait_and_run)
+        yield app, entered, go_on, runs
+        go_on.set()
+
+
+def metrics_of(app):
+    return app.state.services.metrics.render().decode()
+
+
+async def test_a_caller_who_hangs_up_while_computing_leaves_no_tile_behind(held, blobs_png):
+    app, entered, go_on, runs = held
+    caller = Caller(blobs_png)
+    task = asyncio.create_task(caller.call(app))
+    await entered.wait()
+    while "monolayer_queued_tiles 2.0" not in metrics_of(app):  # noqa: ASYNC110 - the metric is what is watched
+        await asyncio.sleep(0)
+    caller.hang_up.set()
+    await task
+    assert caller.statuses == [400]
+    assert "monolayer_queued_tiles 0.0" in metrics_of(app)
+    assert runs == [1]
+    go_on.set()
+    follower = Caller(blobs_png)
+    await follower.call(app)
+    assert follower.statuses == [200]
+
+
+async def test_tiles_of_a_request_past_its_deadline_are_removed_at_once(held, blobs_png):
+    app, _, go_on, runs = held
+    gate = app.state.services.gate
+    gate.limits = dataclasses.replace(gate.limits, deadline_seconds=0.1, deadline_seconds_per_megapixel=0)
+    caller = Caller(blobs_png)
+    await caller.call(app)
+    assert caller.statuses == [503]
+    assert "monolayer_queued_tiles 0.0" in metrics_of(app)
+    assert len(runs) <= 1
+    go_on.set()
+
+
+async def test_a_body_that_is_announced_larger_than_what_memory_is_left_is_refused_unread(toy_bundles, blobs_png):
+    app = create_app(Settings(models=toy_bundles, held_mib=2, max_body_mib=2))
+    async with app.router.lifespan_context(app), app.state.services.gate.enter() as other:
+        other.hold(2**21 - 10)
+        caller = Caller(blobs_png, headers=[(b"content-length", str(len(blobs_png)).encode())])
+        await caller.call(app)
+        assert caller.statuses == [429]
+        assert len(caller.unread) == 1

@@ -8,14 +8,19 @@ from monolayer_service import registry as registries
 from monolayer_service.compute import ComputePlan
 from monolayer_service.errors import NotReadyError, UnknownModelError
 from monolayer_service.registry import load_registry
+from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.onnx import OnnxSegmenter
 from monolayer_service.segmenters.session import CPU, CUDA, Network
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.metrics import Metrics
 
 
+def idle_scheduler():
+    return TileScheduler(Metrics(), patience_seconds=0.0)
+
+
 def load(folder, **settings):
-    return load_registry(Settings(models=folder, **settings), ComputePlan(1, 2, 1), Metrics())
+    return load_registry(Settings(models=folder, **settings), ComputePlan(1, 2, 1), idle_scheduler(), Metrics())
 
 
 def warm_sides(registry):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from monolayer_service.compute import available_cores, plan_compute
+from monolayer_service.compute import available_cores, network_runs_at_once, plan_compute
 from monolayer_service.reference import TABLES, render_table
 from monolayer_service.settings import PREFIX, SHIPPED_BUNDLES, Settings
 
@@ -84,7 +84,8 @@ def test_cores_are_those_the_container_may_use(tmp_path, monkeypatch, quota, cor
 
 def test_the_cores_are_divided_in_one_place():
     plan = plan_compute(Settings(threads=8))
-    assert (plan.network_threads, plan.running_requests, plan.opencv_threads) == (8, 8, 1)
+    assert (plan.network_threads, plan.running_requests, plan.opencv_threads) == (8, 9, 1)
     plan = plan_compute(Settings(threads=8, running_requests=2))
     assert (plan.network_threads, plan.running_requests, plan.opencv_threads) == (8, 2, 4)
-    assert plan_compute(Settings(threads=1)).running_requests == 2
+    assert plan_compute(Settings(threads=1)).running_requests == 3
+    assert (network_runs_at_once(on_gpu=False), network_runs_at_once(on_gpu=True)) == (1, 2)

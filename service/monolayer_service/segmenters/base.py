@@ -6,6 +6,7 @@ from typing import Protocol
 
 from monolayer_core.arrays import Pixels
 from monolayer_core.pipeline import Segmentation, SegmentOptions
+from monolayer_service.cancellation import Cancellation
 from monolayer_service.options import Options
 from monolayer_service.telemetry.timings import Timings
 
@@ -22,20 +23,23 @@ class ModelUse:
 
 @dataclass(frozen=True)
 class Work:
-    """One request's side of the computation: where its time goes, whether it is still wanted, and what of it.
+    """One request's side of the computation.
 
     Attributes
     ----------
     timings
-        The request's stop watch.
-    check
-        Raises when the deadline has passed; it is asked wherever the computation may be left.
+        Where its time goes.
+    cancellation
+        Whether it is still wanted; asked wherever the computation may be left.
+    progress
+        Told the megapixels of the request that were computed since it was told last.
     scores
         Whether the answer has a place for the scores of objects.
     """
 
     timings: Timings
-    check: Callable[[], None]
+    cancellation: Cancellation
+    progress: Callable[[float], None]
     scores: bool
 
 

@@ -12,7 +12,9 @@ class KMeansSegmenter:
 
     def segment(self, pixels: Pixels, options: Options, work: Work) -> tuple[Segmentation, ModelUse | None]:
         """See `Segmenter.segment`; the options of networks do not act."""
-        work.check()
+        work.cancellation.check()
         clustering = KMeansOptions(clusters=options.clusters, foreground=options.foreground)
         with work.timings.measure("inference"):
-            return segment_kmeans(pixels, clustering, segment_options(options)), None
+            segmentation = segment_kmeans(pixels, clustering, segment_options(options))
+        work.progress(pixels.shape[0] * pixels.shape[1] / 1e6)
+        return segmentation, None

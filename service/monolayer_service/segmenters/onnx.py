@@ -1,33 +1,31 @@
-"""The network's way through core's pipeline, and what is tried when it fails."""
-
-from collections.abc import Callable
+"""The network's way through core's pipeline, in the request's thread; its runs are the scheduler's."""
 
 import numpy as np
-import structlog
 
-from monolayer_core.arrays import Pixels, TileBatch
+from monolayer_core.arrays import Pixels
 from monolayer_core.errors import PredictionError
 from monolayer_core.model_card import ModelCard
-from monolayer_core.pipeline import Segmentation, interpret, predict_probabilities, prepare
+from monolayer_core.pipeline import Segmentation, interpret, prepare
+from monolayer_core.prediction import VIEWS_OF_TTA, plan_prediction, stream_probabilities
 from monolayer_service.options import Options
+from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.base import ModelUse, Work, segment_options
-from monolayer_service.segmenters.session import CPU, CUDA, Network, TileSize
-from monolayer_service.telemetry.metrics import Metrics
-
-log = structlog.get_logger(__name__)
-
-AUTO_BATCH_SIZE = {CPU: 1, CUDA: 8}
-"""On a CPU a batch gains nothing and costs memory."""
+from monolayer_service.segmenters.faults import FaultTolerantEngine
+from monolayer_service.segmenters.session import CPU, Network, TileSize
 
 
 class OnnxSegmenter:
     """One bundle's network between core's `prepare` and `interpret`."""
 
-    def __init__(self, network: Network, metrics: Metrics, *, batch_size: int, max_tile_side: int) -> None:
-        self.network = network
-        self.tile_sides = usable_sides(network.card, max_tile_side)
-        self._batch_size = batch_size
-        self._metrics = metrics
+    def __init__(self, engine: FaultTolerantEngine, scheduler: TileScheduler, *, max_tile_side: int) -> None:
+        self.tile_sides = usable_sides(engine.network.card, max_tile_side)
+        self._engine = engine
+        self._scheduler = scheduler
+
+    @property
+    def network(self) -> Network:
+        """The network that answers."""
+        return self._engine.network
 
     def warm(self, side: int) -> None:
         """Make the session of a tile side, so that the first request does not pay for it; on a GPU run it once too.
@@ -50,59 +48,27 @@ class OnnxSegmenter:
         """See `Segmenter.segment`."""
         card = self.network.card
         choices = segment_options(options)
-        call = FaultTolerantCall(self.network, work.check, self._metrics)
         with work.timings.measure("prepare"):
             image = prepare(pixels, card, choices)
-        with work.timings.measure("inference"):
-            probabilities = predict_probabilities(
-                image,
-                card,
-                call,
-                tta=choices.tta,
-                batch_size=self._batch_size or AUTO_BATCH_SIZE[self.network.provider],
-                sides=self.tile_sides,
-            )
-        work.check()
+        height, width = image.shape[:2]
+        plan = plan_prediction(height, width, card, sides=self.tile_sides)
+        tiles_px = plan.computed_px * (VIEWS_OF_TTA if choices.tta else 1)
+        megapixels_per_px = height * width / 1e6 / tiles_px
+        with (
+            work.timings.measure("inference"),
+            self._scheduler.open(
+                self._engine,
+                self.network.wanted,
+                tiles_px,
+                work.cancellation,
+                lambda area_px: work.progress(area_px * megapixels_per_px),
+            ) as stream,
+        ):
+            probabilities = stream_probabilities(image, card, stream.answers, plan, tta=choices.tta)
+        work.cancellation.check()
         with work.timings.measure("postprocess"):
             segmentation = interpret(probabilities, card, choices, image=image, with_scores=work.scores)
-        return segmentation, ModelUse(card.name, card.version, self.network.sha256, call.provider)
-
-
-class FaultTolerantCall:
-    """The network as the plain callable that core asks for, for one request.
-
-    A batch that fails is tried again in halves, then on the CPU; what comes after that (K-means or a refusal) is the
-    caller's to decide. Once a tile has needed the CPU the rest of the request stays there.
-    """
-
-    def __init__(self, network: Network, check: Callable[[], None], metrics: Metrics) -> None:
-        self.provider = network.wanted
-        self._network = network
-        self._check = check
-        self._metrics = metrics
-
-    def __call__(self, tiles: TileBatch) -> TileBatch:
-        """Predict one batch; raises `PredictionError` when nothing is left to try."""
-        self._check()
-        try:
-            answer = self._network.run(tiles, self.provider)
-        except PredictionError as error:
-            if len(tiles) > 1:
-                self._note("half_batch", error)
-                middle = len(tiles) // 2
-                return np.concatenate([self(tiles[:middle]), self(tiles[middle:])])
-            if self.provider != CPU:
-                self._note("cpu", error)
-                self.provider = CPU
-                return self(tiles)
-            raise
-        # The session of this size may have found no GPU.
-        self.provider = self._network.provider_of(TileSize(*tiles.shape[1:3]), self.provider)
-        return answer
-
-    def _note(self, step: str, error: PredictionError) -> None:
-        self._metrics.faults.labels(step).inc()
-        log.warning("network run failed", model=self._network.card.name, next=step, reason=str(error))
+        return segmentation, ModelUse(card.name, card.version, self.network.sha256, stream.device)
 
 
 def usable_sides(card: ModelCard, max_side: int) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from prometheus_client import (
 from monolayer_service.telemetry.timings import Stage
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+_TILES = (1, 2, 4, 8, 16, 32, 64)
 _MEGAPIXELS = (0.01, 0.07, 0.3, 1.1, 4.2, 17, 68, 270, 512)
 
 
@@ -66,6 +67,32 @@ class Metrics:
         self.running_size = Gauge("monolayer_running_megapixels", "Megapixels being computed.", registry=self.registry)
         self.waiting_size = Gauge(
             "monolayer_waiting_megapixels", "Megapixels waiting for their turn.", registry=self.registry
+        )
+        self.queued_tiles = Gauge(
+            "monolayer_queued_tiles", "Tiles waiting for their turn in a network.", registry=self.registry
+        )
+        self.tile_wait = Histogram(
+            "monolayer_tile_wait_seconds",
+            "Time a tile waited for its turn in a network.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.batch_size = Histogram(
+            "monolayer_batch_size_tiles",
+            "Tiles in one run of a network, by the side of the tiles.",
+            ["side_px"],
+            buckets=_TILES,
+            registry=self.registry,
+        )
+        self.network_busy = Counter(
+            "monolayer_network_busy_seconds_total",
+            "Time in which a network ran; its rate is the utilisation over any time.",
+            registry=self.registry,
+        )
+        self.utilisation = Gauge(
+            "monolayer_network_utilisation_ratio",
+            "Share of the time in which a network ran: the mean over about the last minute.",
+            registry=self.registry,
         )
         self.held = Gauge("monolayer_held_bytes", "Request bodies held in memory.", registry=self.registry)
 

@@ -1,0 +1,34 @@
+"""What fits into the service at once."""
+
+from dataclasses import dataclass
+
+from monolayer_service.settings import Settings
+
+SMALL_MEGAPIXELS = 17.0
+"""Images up to 4096 x 4096 are small: any slot may compute them."""
+
+
+@dataclass(frozen=True)
+class GateLimits:
+    """What fits at once; megapixels of small images are bounded by the number of slots."""
+
+    running_requests: int
+    waiting_requests: int
+    running_megapixels: float
+    waiting_megapixels: float
+    held_bytes: int
+    deadline_seconds: float
+    deadline_seconds_per_megapixel: float
+
+    @classmethod
+    def of(cls, settings: Settings, running_requests: int) -> "GateLimits":
+        """Read the limits from the settings."""
+        return cls(
+            running_requests=running_requests,
+            waiting_requests=settings.waiting_requests,
+            running_megapixels=settings.running_megapixels,
+            waiting_megapixels=settings.waiting_megapixels,
+            held_bytes=settings.held_bytes,
+            deadline_seconds=settings.deadline_seconds,
+            deadline_seconds_per_megapixel=settings.deadline_seconds_per_megapixel,
+        )

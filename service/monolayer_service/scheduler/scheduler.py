@@ -1,0 +1,194 @@
+"""The threads that run the networks, and how requests reach them.
+
+A request's own thread cuts and stitches tiles and keeps a few of them in the queue ahead of the answers it has used, so
+that the network has something to do while tiles are cut, and the tiles of other requests while this one is split into
+objects. Everything here is guarded by one lock that is never held while a network runs.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from monolayer_core.arrays import TileBatch
+from monolayer_service.cancellation import Cancellation
+from monolayer_service.scheduler.tile_queue import Engine, Job, QueuedTile, TileOutcome, TileQueue
+from monolayer_service.telemetry.metrics import Metrics
+from monolayer_service.telemetry.utilisation import Utilisation
+
+WINDOW_BATCHES = 3
+"""Batches of tiles that a request keeps in flight: one or two in the network and one ready to follow."""
+
+
+class TileScheduler:
+    """Runs the tiles of all requests in batches, in fair order.
+
+    Parameters
+    ----------
+    patience_seconds
+        Longest time a tile waits for others to fill its batch.
+    """
+
+    def __init__(self, metrics: Metrics, *, patience_seconds: float) -> None:
+        self._metrics = metrics
+        self._queue = TileQueue(patience_seconds)
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._is_closed = False
+        self._utilisation = Utilisation(time.monotonic())
+        metrics.utilisation.set_function(self._read_utilisation)
+
+    def start(self, runs_at_once: int) -> None:
+        """Start the threads; tiles that were submitted before wait for it."""
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"network-{number}", daemon=True)
+            for number in range(runs_at_once)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """End the threads after the runs they are in; requests that still wait get an error."""
+        with self._changed:
+            self._is_closed = True
+            for job in self._queue.jobs:
+                self._drop(job, RuntimeError("the scheduler was closed"))
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    @contextmanager
+    def open(
+        self, engine: Engine, device: str, work_px: int, cancellation: Cancellation, on_answer: Callable[[int], None]
+    ) -> Iterator["TileStream"]:
+        """Let the tiles of one request in; when the block is left, for whatever reason, those that wait are removed.
+
+        Parameters
+        ----------
+        engine
+            The network.
+        device
+            Where it is to run.
+        work_px
+            Pixels of all tiles that will come.
+        cancellation
+            Of the request; once cancelled, its tiles are removed at once and its thread is woken with the error.
+        on_answer
+            Told the pixels of every tile that is answered, in the request's thread.
+
+        Raises
+        ------
+        Exception
+            The error of the cancellation.
+        """
+        with self._changed:
+            job = self._queue.open(engine, device, work_px)
+        try:
+            with cancellation.heard_by(lambda error: self._drop(job, error)):
+                yield TileStream(self, job, on_answer)
+        finally:
+            self._drop(job, RuntimeError("the request left its tiles behind"))
+
+    def submit(self, job: Job, pixels: TileBatch) -> QueuedTile:
+        """Queue one tile ``(1, y, x, channel)`` of a job."""
+        with self._changed:
+            tile = self._queue.put(job, pixels, time.monotonic())
+            self._report_and_wake()
+        return tile
+
+    def _drop(self, job: Job, error: Exception) -> None:
+        """Remove a job's tiles from the queue; whoever waits for them, also for those in a run, gets the error now."""
+        with self._changed:
+            for tile in self._queue.close(job, error):
+                tile.answer.set_exception(error)
+            self._report_and_wake()
+
+    def _report_and_wake(self) -> None:
+        self._metrics.queued_tiles.set(len(self._queue))
+        self._changed.notify_all()
+
+    def _read_utilisation(self) -> float:
+        with self._changed:
+            return self._utilisation.ratio(time.monotonic())
+
+    def _serve(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            engine, device = batch[0].job.engine, batch[0].job.device
+            try:
+                tiles = np.concatenate([tile.pixels for tile in batch]) if len(batch) > 1 else batch[0].pixels
+                outcomes = engine.run(tiles, device)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the requests get it and the thread goes on
+                outcomes = [TileOutcome(error, device)] * len(batch)
+            self._settle(batch, outcomes, device)
+
+    def _next_batch(self) -> list[QueuedTile] | None:
+        """Wait for the next batch; None when the scheduler is closed."""
+        with self._changed:
+            while not self._is_closed:
+                now = time.monotonic()
+                if (batch := self._queue.take(now)) is not None:
+                    self._metrics.network_busy.inc(self._utilisation.begin(now))
+                    self._metrics.batch_size.labels(batch[0].pixels.shape[1]).observe(len(batch))
+                    for tile in batch:
+                        self._metrics.tile_wait.observe(now - tile.queued_at)
+                    self._report_and_wake()
+                    return batch
+                self._changed.wait(self._queue.due_in(now))
+        return None
+
+    def _settle(self, batch: list[QueuedTile], outcomes: Sequence[TileOutcome], device: str) -> None:
+        with self._changed:
+            self._metrics.network_busy.inc(self._utilisation.end(time.monotonic()))
+            for tile, outcome in zip(batch, outcomes, strict=True):
+                if tile not in tile.job.in_run:  # dropped while it ran
+                    continue
+                tile.job.in_run.remove(tile)
+                if outcome.device != device:  # what another run of the same job has found out stands
+                    tile.job.device = outcome.device
+                if isinstance(outcome.answer, Exception):
+                    tile.answer.set_exception(outcome.answer)
+                else:
+                    tile.answer.set_result(outcome.answer)
+            self._changed.notify_all()  # a device that changed may have made other batches due
+
+
+class TileStream:
+    """One request's way to the network: a map over its tiles, as core asks for."""
+
+    def __init__(self, scheduler: TileScheduler, job: Job, on_answer: Callable[[int], None]) -> None:
+        self._scheduler = scheduler
+        self._job = job
+        self._on_answer = on_answer
+
+    @property
+    def device(self) -> str:
+        """Where its tiles run by now."""
+        return self._job.device
+
+    def answers(self, tiles: Iterator[TileBatch]) -> Iterator[TileBatch]:
+        """Give the answers ``(1, y, x, output)`` to tiles ``(1, y, x, channel)`` in order.
+
+        A few tiles are cut and submitted ahead; no more than that, so that memory stays bounded.
+
+        Raises
+        ------
+        PredictionError
+            The network failed on every way that was left.
+        Exception
+            The error of the request's cancellation.
+        """
+        in_flight: deque[QueuedTile] = deque()
+        for pixels in tiles:
+            in_flight.append(self._scheduler.submit(self._job, pixels))
+            if len(in_flight) >= WINDOW_BATCHES * self._job.engine.batch_limit(self._job.device):
+                yield self._await(in_flight.popleft())
+        while in_flight:
+            yield self._await(in_flight.popleft())
+
+    def _await(self, tile: QueuedTile) -> TileBatch:
+        answer = tile.answer.result()
+        self._on_answer(tile.area_px)
+        return answer

@@ -1,0 +1,273 @@
+"""The network's threads and the requests' way to them, with networks that go on when told to: nothing sleeps."""
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from monolayer_core.errors import PredictionError
+from monolayer_service.cancellation import Cancellation
+from monolayer_service.errors import DeadlineError
+from monolayer_service.scheduler.scheduler import WINDOW_BATCHES, TileScheduler
+from monolayer_service.scheduler.tile_queue import TileOutcome
+from monolayer_service.telemetry.metrics import Metrics
+
+SECONDS = 30
+"""How long a test waits for what must come; none waits that long unless it fails."""
+
+
+class Engine:
+    """Adds one to every pixel; holds every run until it is let go, where `is_held`."""
+
+    def __init__(self, limit=1, *, is_held=False):
+        self.limit = limit
+        self.batches = []
+        self.entered = threading.Semaphore(0)
+        self.let_go = threading.Semaphore(0)
+        self.is_held = is_held
+        self.fail = lambda tiles: None
+
+    def batch_limit(self, device):
+        return self.limit
+
+    def run(self, tiles, device):
+        self.batches.append(tiles[:, 0, 0, 0].tolist())
+        self.entered.release()
+        if self.is_held:
+            assert self.let_go.acquire(timeout=SECONDS)
+        self.fail(tiles)
+        return [TileOutcome(tile[np.newaxis] + 1, device) for tile in tiles]
+
+
+def tiles(*values, side=4):
+    return (np.full((1, side, side, 1), value, np.uint8) for value in values)
+
+
+def values(answers):
+    return [int(answer[0, 0, 0, 0]) for answer in answers]
+
+
+@pytest.fixture
+def make_scheduler():
+    with contextlib.ExitStack() as stack:
+
+        def make(runs_at_once=1, patience_seconds=0.0):
+            scheduler = TileScheduler(Metrics(), patience_seconds=patience_seconds)
+            stack.callback(scheduler.close)
+            scheduler.start(runs_at_once)
+            return scheduler
+
+        yield make
+
+
+@pytest.fixture
+def requests():
+    """Threads of requests."""
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+def ask(scheduler, engine, *pixel_values, cancellation=None, work=None, done=None):
+    """One request: its tiles through the scheduler, in the caller's thread."""
+    total = 16 * len(pixel_values) if work is None else work
+    on_answer = (lambda area_px: None) if done is None else done.append
+    with scheduler.open(engine, "cpu", total, cancellation or Cancellation(), on_answer) as stream:
+        return values(stream.answers(tiles(*pixel_values)))
+
+
+def read(scheduler, name):
+    (line,) = [line for line in scheduler._metrics.render().decode().splitlines() if line.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
+@pytest.mark.parametrize("runs_at_once", [1, 2])
+@pytest.mark.parametrize("limit", [1, 3])
+def test_answers_come_in_the_order_of_the_tiles(make_scheduler, requests, runs_at_once, limit):
+    scheduler, engine = make_scheduler(runs_at_once), Engine(limit)
+    asked = [range(first, first + 20) for first in range(0, 160, 20)]
+    answers = requests.map(lambda numbers: ask(scheduler, engine, *numbers), asked)
+    assert list(answers) == [[number + 1 for number in numbers] for numbers in asked]
+
+
+def test_a_request_keeps_a_few_tiles_in_flight_and_no_more(make_scheduler):
+    cut = []
+    scheduler, engine = make_scheduler(), Engine()
+
+    def cutting():
+        for pixels in tiles(*range(9)):
+            cut.append(len(cut))
+            yield pixels
+
+    with scheduler.open(engine, "cpu", 9 * 16, Cancellation(), lambda _: None) as stream:
+        answers = stream.answers(cutting())
+        next(answers)
+        assert len(cut) == WINDOW_BATCHES
+        next(answers)
+        assert len(cut) == WINDOW_BATCHES + 1
+
+
+def test_a_frame_passes_a_slide_and_gets_its_answer_while_the_slide_is_not_done(make_scheduler, requests):
+    scheduler, engine = make_scheduler(), Engine(is_held=True)
+    slide = requests.submit(ask, scheduler, engine, *range(100))
+    assert engine.entered.acquire(timeout=SECONDS)
+    with scheduler.open(engine, "cpu", 16, Cancellation(), lambda _: None) as stream:
+        frame = scheduler.submit(stream._job, next(tiles(200)))
+        engine.let_go.release(2)
+        assert values([frame.answer.result(SECONDS)]) == [201]
+    assert engine.batches[:2] == [[0], [200]]
+    engine.let_go.release(1000)
+    assert slide.result(SECONDS) == list(range(1, 101))
+
+
+def test_tiles_of_several_requests_share_a_batch(make_scheduler, requests):
+    scheduler, engine = make_scheduler(), Engine(4, is_held=True)
+    first = requests.submit(ask, scheduler, engine, 1)
+    assert engine.entered.acquire(timeout=SECONDS)
+    with contextlib.ExitStack() as stack:
+        streams = [
+            stack.enter_context(scheduler.open(engine, "cpu", 16, Cancellation(), lambda _: None)) for _ in range(4)
+        ]
+        queued = [
+            scheduler.submit(stream._job, pixels) for stream, pixels in zip(streams, tiles(10, 20, 30, 40), strict=True)
+        ]
+        engine.let_go.release(2)
+        assert values(tile.answer.result(SECONDS) for tile in queued) == [11, 21, 31, 41]
+    assert first.result(SECONDS) == [2]
+    assert engine.batches == [[1], [10, 20, 30, 40]]
+    assert read(scheduler, 'monolayer_batch_size_tiles_bucket{le="4.0",side_px="4"}') == 2
+    assert read(scheduler, 'monolayer_batch_size_tiles_sum{side_px="4"}') == 5
+
+
+@pytest.mark.parametrize("error", [DeadlineError("late"), ConnectionError("gone")], ids=["deadline", "disconnected"])
+def test_tiles_of_a_request_that_is_no_longer_wanted_are_removed_at_once(make_scheduler, requests, error):
+    scheduler, engine, cancellation = make_scheduler(), Engine(is_held=True), Cancellation()
+    request = requests.submit(ask, scheduler, engine, *range(50), cancellation=cancellation)
+    assert engine.entered.acquire(timeout=SECONDS)
+    cancellation.cancel(error)
+    assert read(scheduler, "monolayer_queued_tiles") == 0
+    with pytest.raises(type(error)):
+        request.result(SECONDS)  # while its first tile is still in the network
+    engine.let_go.release(10)
+    assert ask(scheduler, engine, 7) == [8]
+    assert engine.batches == [[0], [7]]
+
+
+def test_a_request_that_was_cancelled_before_it_came_runs_nothing(make_scheduler):
+    scheduler, engine, cancellation = make_scheduler(), Engine(), Cancellation()
+    cancellation.cancel(DeadlineError("late"))
+    with pytest.raises(DeadlineError):
+        ask(scheduler, engine, 1, cancellation=cancellation)
+    assert engine.batches == []
+
+
+def test_a_request_cancelled_between_two_tiles_submits_no_more(make_scheduler):
+    scheduler, engine, cancellation = make_scheduler(), Engine(), Cancellation()
+
+    def cutting():
+        yield from tiles(1, 2)
+        cancellation.cancel(DeadlineError("late"))
+        yield from tiles(3)
+
+    with (
+        pytest.raises(DeadlineError),
+        scheduler.open(engine, "cpu", 48, cancellation, lambda _: None) as stream,
+    ):
+        list(stream.answers(cutting()))
+    assert [3] not in engine.batches
+
+
+def test_a_request_that_fails_on_its_side_takes_its_tiles_along(make_scheduler, requests):
+    scheduler, engine = make_scheduler(), Engine(is_held=True)
+    engine.let_go.release(1)
+
+    def use_first_answer_badly():
+        with scheduler.open(engine, "cpu", 160, Cancellation(), lambda _: None) as stream:
+            next(stream.answers(tiles(*range(10))))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        use_first_answer_badly()
+    assert read(scheduler, "monolayer_queued_tiles") == 0
+    engine.let_go.release(10)
+
+
+@pytest.mark.parametrize("error", [MemoryError("5 GiB"), PredictionError("broken"), ZeroDivisionError()])
+def test_whatever_a_network_does_its_thread_goes_on_and_the_request_hears_of_it(make_scheduler, error):
+    scheduler, engine = make_scheduler(), Engine()
+
+    def fail(_):
+        raise error
+
+    engine.fail = fail
+    with pytest.raises(type(error)):
+        ask(scheduler, engine, 1, 2)
+    engine.fail = lambda _: None
+    assert ask(scheduler, engine, 3) == [4]
+
+
+class MixedEngine(Engine):
+    """Fails on dark tiles; bright ones only work on the other device."""
+
+    def run(self, tiles, device):
+        self.batches.append((tiles[:, 0, 0, 0].tolist(), device))
+        return [
+            TileOutcome(PredictionError("dark"), device)
+            if tile[0, 0, 0] == 0
+            else TileOutcome(tile[np.newaxis], "other" if tile[0, 0, 0] > 200 else device)
+            for tile in tiles
+        ]
+
+
+def test_a_tile_that_fails_fails_its_own_request_only(make_scheduler, requests):
+    scheduler, engine = TileScheduler(Metrics(), patience_seconds=0.0), MixedEngine(4)
+    with (
+        contextlib.closing(scheduler),
+        scheduler.open(engine, "cpu", 16, Cancellation(), lambda _: None) as dark,
+        scheduler.open(engine, "cpu", 16, Cancellation(), lambda _: None) as grey,
+    ):
+        queued = [scheduler.submit(stream._job, next(tiles(value))) for stream, value in ((dark, 0), (grey, 9))]
+        scheduler.start(1)
+        assert values([queued[1].answer.result(SECONDS)]) == [9]
+        with pytest.raises(PredictionError, match="dark"):
+            queued[0].answer.result(SECONDS)
+
+
+def test_a_request_stays_on_the_device_that_one_of_its_tiles_had_to_go_to(make_scheduler):
+    scheduler, engine = make_scheduler(), MixedEngine()
+    with scheduler.open(engine, "cpu", 64, Cancellation(), lambda _: None) as stream:
+        assert values(stream.answers(iter([*tiles(1), *tiles(201)]))) == [1, 201]
+        assert values(stream.answers(tiles(2, 3))) == [2, 3]
+        assert stream.device == "other"
+    assert engine.batches == [([1], "cpu"), ([201], "cpu"), ([2], "other"), ([3], "other")]
+
+
+def test_pixels_are_counted_as_they_are_answered(make_scheduler):
+    done = []
+    ask(make_scheduler(), Engine(), 1, 2, 3, done=done)
+    assert done == [16, 16, 16]
+
+
+def test_a_network_is_busy_while_it_runs(make_scheduler, requests):
+    scheduler, engine = make_scheduler(), Engine(is_held=True)
+    assert read(scheduler, "monolayer_network_utilisation_ratio") == 0
+    request = requests.submit(ask, scheduler, engine, 1)
+    assert engine.entered.acquire(timeout=SECONDS)
+    during = read(scheduler, "monolayer_network_utilisation_ratio")
+    assert read(scheduler, "monolayer_network_utilisation_ratio") > during >= 0
+    engine.let_go.release()
+    request.result(SECONDS)
+    assert read(scheduler, "monolayer_network_busy_seconds_total") > 0
+    assert read(scheduler, "monolayer_tile_wait_seconds_count") == 1
+
+
+def test_closing_wakes_those_who_wait(requests):
+    scheduler, engine = TileScheduler(Metrics(), patience_seconds=0.0), Engine(is_held=True)
+    scheduler.start(1)
+    request = requests.submit(ask, scheduler, engine, 1, 2)
+    assert engine.entered.acquire(timeout=SECONDS)
+    engine.let_go.release(1)
+    scheduler.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        request.result(SECONDS)
