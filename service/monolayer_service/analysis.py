@@ -1,6 +1,6 @@
 """What is done with one decoded image: choose who answers, let it find the objects, and say so when it could not.
 
-The order on a fault is half a batch, then the CPU (both in ``segmenters.onnx``), then K-means where the caller allows
+The order on a fault is half a batch, then the CPU (both in ``segmenters.faults``), then K-means where the caller allows
 it, else a refusal that says when to come back.
 """
 

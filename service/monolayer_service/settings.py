@@ -68,7 +68,8 @@ class Settings(BaseSettings):
     )
     waiting_requests: Count = Field(64, description="Requests that may wait for their turn; more are refused with 429.")
     running_megapixels: PositiveInt = Field(
-        512, description="Megapixels of large images (above 17 megapixels each) computed at once."
+        512,
+        description="Megapixels of large images (above 17 megapixels) computed at once, and as many of small ones.",
     )
     waiting_megapixels: PositiveInt = Field(
         1024, description="Megapixels that may wait for their turn; more are refused with 429."

@@ -125,6 +125,17 @@ async def test_slides_leave_one_slot_to_small_images(make_gate):
     await visitors.send_all_away()
 
 
+async def test_small_images_have_a_share_of_their_own_beside_that_of_slides(make_gate):
+    visitors = Visitors(make_gate(running_requests=5, running_megapixels=30))
+    await visitors.arrive("slide", 30)
+    for name in "abc":
+        await visitors.arrive(name, 12)
+    assert visitors.started == ["slide", "a", "b"]
+    await visitors.send_away("a")
+    assert visitors.started[-1] == "c"
+    await visitors.send_all_away()
+
+
 async def test_a_slide_is_not_starved_by_small_images(make_gate):
     visitors = Visitors(make_gate())
     for name in "ab":

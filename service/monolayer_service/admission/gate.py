@@ -10,7 +10,7 @@ A request passes three points, and each refuses at once what does not fit:
 
 Small images are not stuck behind a slide: slides never take the last free slot, and where a slide has to wait for
 another one the small images behind it go first. Slides are not starved either: only other slides count against their
-share of megapixels.
+share of megapixels. Small images have a share of the same size, so that memory is bounded on any number of cores.
 
 Computing runs in threads, one a slot. A thread cannot be stopped from outside: when the deadline passes or the caller
 goes away, the request's `Cancellation` says so. Tiles that wait for a network are removed then and there; the slot
@@ -148,11 +148,11 @@ class Gate:
     def _may_start(self, ticket: Ticket) -> bool:
         if len(self._running) >= self.limits.running_requests:
             return False
-        large = [other for other in self._running if other.is_large]
-        if not ticket.is_large or not large:
+        alike = [other for other in self._running if other.is_large == ticket.is_large]
+        if not alike:
             return True
-        has_slot = len(large) < self.limits.running_requests - 1
-        return has_slot and _total(large) + ticket.size <= self.limits.running_megapixels
+        has_slot = not ticket.is_large or len(alike) < self.limits.running_requests - 1
+        return has_slot and _total(alike) + ticket.size <= self.limits.running_megapixels
 
     def _start_waiting(self) -> None:
         self._observe()

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from monolayer_service.settings import Settings
 
 SMALL_MEGAPIXELS = 17.0
-"""Images up to 4096 x 4096 are small: any slot may compute them."""
+"""Images up to 4096 x 4096 are small: they may have every slot."""
 
 
 @dataclass(frozen=True)
 class GateLimits:
-    """What fits at once; megapixels of small images are bounded by the number of slots."""
+    """What fits at once; `running_megapixels` is the share of large images and, once more, that of small ones."""
 
     running_requests: int
     waiting_requests: int
