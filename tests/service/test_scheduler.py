@@ -271,3 +271,31 @@ def test_closing_wakes_those_who_wait(requests):
     scheduler.close()
     with pytest.raises(RuntimeError, match="closed"):
         request.result(SECONDS)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whoever_is_cancelled_the_others_get_their_own_answers_and_nothing_is_left(make_scheduler, requests, seed):
+    """Many requests at once on two threads of the network, every third of which is cancelled somewhere on its way."""
+    scheduler, engine = make_scheduler(2, 0.001), Engine(4)
+    cancel_after = np.random.default_rng(seed).integers(0, 30, 60)
+
+    def one(number):
+        cancellation = Cancellation()
+        answered = []
+
+        def count(_):
+            answered.append(number)
+            if number % 3 == 0 and len(answered) == cancel_after[number]:
+                cancellation.cancel(DeadlineError("late"))
+
+        first = number % 200
+        asked = [(first + step) % 200 for step in range(1 + number % 30)]
+        try:
+            with scheduler.open(engine, "cpu", 16 * len(asked), cancellation, count) as stream:
+                return values(stream.answers(tiles(*asked))) == [value + 1 for value in asked]
+        except DeadlineError:
+            return number % 3 == 0
+
+    assert all(requests.map(one, range(60), timeout=SECONDS))
+    assert read(scheduler, "monolayer_queued_tiles") == 0
+    assert scheduler._queue.jobs == ()

@@ -2,7 +2,7 @@
 
 The shortest first gives the shortest waits on average, and a frame of one tile never stands behind a slide of
 thousands. Alone it would starve the slide for as long as frames come in. So for every `FIRST_PER_OLDEST` pixels that
-are computed ahead of the request that was passed over longest, one pixel of that request is computed: a fourth of the
+are computed ahead of the request that was passed over longest, one pixel of that request is: about a fourth of the
 network is left to those who wait. Ageing counts pixels and turns, not seconds: how fast the machine is changes nothing
 in the order, and the same arrivals always give the same one.
 
