@@ -1,10 +1,16 @@
 """Fixtures of the service's tests."""
 
+import contextlib
+import time
+
 import pytest
 from starlette.testclient import TestClient
 
+from monolayer_service.admission.gate import Gate
+from monolayer_service.admission.limits import GateLimits
 from monolayer_service.app import create_app
 from monolayer_service.settings import Settings
+from monolayer_service.telemetry.metrics import Metrics
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +29,25 @@ def post_png(blobs_png):
         return client.post(path, params=query, content=blobs_png, headers={"Content-Type": "image/png"})
 
     return post
+
+
+@pytest.fixture
+def make_gate():
+    """Give a function that makes a gate with limits small enough to be met; ``make_gate(running_requests=1)``."""
+    values = {
+        "running_requests": 2,
+        "waiting_requests": 3,
+        "running_megapixels": 500,
+        "waiting_megapixels": 500,
+        "held_bytes": 1000,
+        "deadline_seconds": 60,
+        "deadline_seconds_per_megapixel": 0,
+    }
+    with contextlib.ExitStack() as stack:
+
+        def make(clock=time.monotonic, **changes):
+            gate = Gate(GateLimits(**(values | changes)), Metrics(), clock)
+            stack.callback(gate.close)
+            return gate
+
+        yield make

@@ -1,41 +1,14 @@
 import asyncio
 import contextlib
+import dataclasses
 import threading
-import time
 
 import pytest
 from asgi_correlation_id import correlation_id
 from starlette.requests import ClientDisconnect
 
-from monolayer_service.admission.gate import Gate
-from monolayer_service.admission.limits import SMALL_MEGAPIXELS, GateLimits
+from monolayer_service.admission.limits import SMALL_MEGAPIXELS
 from monolayer_service.errors import DeadlineError, OverloadedError
-from monolayer_service.telemetry.metrics import Metrics
-
-
-def limits(**changes):
-    values = {
-        "running_requests": 2,
-        "waiting_requests": 3,
-        "running_megapixels": 500,
-        "waiting_megapixels": 500,
-        "held_bytes": 1000,
-        "deadline_seconds": 60,
-        "deadline_seconds_per_megapixel": 0,
-    }
-    return GateLimits(**(values | changes))
-
-
-@pytest.fixture
-def make_gate():
-    with contextlib.ExitStack() as stack:
-
-        def make(clock=time.monotonic, **changes):
-            gate = Gate(limits(**changes), Metrics(), clock)
-            stack.callback(gate.close)
-            return gate
-
-        yield make
 
 
 class Visitors:
@@ -239,7 +212,7 @@ async def test_late_work_is_answered_at_once_but_keeps_its_slot_until_it_stops(m
         await late.start(1)
         with pytest.raises(DeadlineError):
             await late.run(work, late)
-    gate.limits = limits(running_requests=1)
+    gate.limits = dataclasses.replace(gate.limits, deadline_seconds=60)
     visitors = Visitors(gate)
     await visitors.arrive("next")
     assert visitors.started == []
@@ -269,101 +242,6 @@ async def test_a_closed_gate_stops_threads_at_their_next_check(make_gate):
         gate.close()
         with pytest.raises(DeadlineError):
             ticket.cancellation.check()
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-async def at_pace(gate, clock, megapixels, seconds, requests=40):
-    """Let requests of one size through, one after the other, each taking as long."""
-    for _ in range(requests):
-        async with gate.enter() as ticket:
-            await ticket.start(megapixels)
-            clock.now += seconds
-
-
-async def retry_after(gate, megapixels=None):
-    with pytest.raises(OverloadedError) as caught:
-        async with gate.enter() as ticket:
-            await ticket.start(megapixels)
-    return caught.value.retry_after_seconds
-
-
-async def test_retry_after_is_the_time_for_what_is_left_of_the_only_request_inside(make_gate):
-    clock = Clock()
-    gate = make_gate(clock, running_requests=1, waiting_requests=0)
-    await at_pace(gate, clock, megapixels=2, seconds=8)
-    async with gate.enter() as ticket:
-        await ticket.start(2)
-        assert await retry_after(gate) == pytest.approx(8, rel=0.05)
-        clock.now += 4
-        ticket.progress(1)
-        assert await retry_after(gate) == pytest.approx(4, rel=0.05)
-        clock.now += 3
-        ticket.progress(0.75)
-        assert await retry_after(gate) == pytest.approx(1, rel=0.05)
-
-
-async def test_of_several_requests_inside_one_place_is_free_after_the_mean_of_what_is_left_of_them(make_gate):
-    clock = Clock()
-    gate = make_gate(clock, running_requests=1, waiting_requests=2)
-    await at_pace(gate, clock, megapixels=1, seconds=3)
-    visitors = Visitors(gate)
-    for name, megapixels in (("a", 4), ("b", 9), ("c", 2)):
-        await visitors.arrive(name, megapixels)
-    assert await retry_after(gate) == pytest.approx(3 * 15 / 3, rel=0.05)
-    await visitors.send_all_away()
-
-
-async def test_a_queue_full_of_megapixels_says_when_the_excess_is_worked_off(make_gate):
-    clock = Clock()
-    gate = make_gate(clock, running_requests=1, waiting_megapixels=10)
-    await at_pace(gate, clock, megapixels=1, seconds=2)
-    visitors = Visitors(gate)
-    await visitors.arrive("a", 5)
-    await visitors.arrive("b", 8)
-    assert await retry_after(gate, megapixels=6) == pytest.approx(2 * 4, rel=0.05)
-    await visitors.send_all_away()
-
-
-async def test_bytes_are_free_again_with_their_share_of_what_is_left(make_gate):
-    clock = Clock()
-    gate = make_gate(clock, running_requests=1)
-    await at_pace(gate, clock, megapixels=1, seconds=2)
-    async with gate.enter() as first, gate.enter() as second:
-        await first.start(10)
-        first.hold(1000)
-        with pytest.raises(OverloadedError) as caught:
-            second.hold(500)
-        # 10 megapixels and one of unknown size, taken for a mean one, are left; half the bytes must go.
-        assert caught.value.retry_after_seconds == pytest.approx(2 * 11 / 2, rel=0.05)
-
-
-async def test_work_that_was_broken_off_is_not_taken_for_speed(make_gate):
-    clock = Clock()
-    gate = make_gate(clock, running_requests=1, waiting_requests=0)
-    await at_pace(gate, clock, megapixels=1, seconds=2)
-
-    async def break_off():
-        async with gate.enter() as ticket:
-            await ticket.start(400)
-            clock.now += 2
-            ticket.progress(1)
-            raise ZeroDivisionError
-
-    for _ in range(20):
-        with pytest.raises(ZeroDivisionError):
-            await break_off()
-    async with gate.enter() as ticket:
-        await ticket.start(5)
-        assert await retry_after(gate) == pytest.approx(10, rel=0.05)
 
 
 async def test_nothing_is_let_in_while_every_slot_is_taken_and_the_queue_is_full_of_megapixels(make_gate):
