@@ -103,12 +103,11 @@ def seeds_from_map(
     Returns
     -------
     int32 (y, x)
-        1 to N for the seeds.
+        1 to N for the seeds, in the raster order of their first pixels.
     """
     core = above(seed_map, threshold) & mask
     _, seeds = cv2.connectedComponents(core.view(np.uint8), connectivity=FOREGROUND_CONNECTIVITY)
-    pieces = np.asarray(seeds, dtype=np.int32)
-    return remove_small(pieces, min_area_px) if min_area_px > 1 else pieces
+    return remove_small(np.asarray(seeds, dtype=np.int32), min_area_px)
 
 
 def remove_small(labels: LabelImage, min_area_px: int) -> LabelImage:

@@ -8,7 +8,7 @@ from what is settled. So every instance is connected, none reaches across backgr
 mask.
 """
 
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -20,12 +20,46 @@ _CONNECTIVITY = 8
 _MAX_STEPS = 500
 """Pixels by which instances grow one pixel at a time; what lies farther off is handed over in whole pieces."""
 
-_SHARED = -1
+SHARED = -1
 """Marks components that hold several seeds until they are split."""
+
+UNKNOWN = -2
+"""Marks what the pixels of a window do not tell."""
 
 Int32Array = npt.NDArray[np.int32]
 IndexArray = npt.NDArray[np.intp]
 _Value = TypeVar("_Value", bound=np.generic)
+
+
+class OpenSides(NamedTuple):
+    """At which sides a window cuts through the image instead of ending with it."""
+
+    top: bool = False
+    bottom: bool = False
+    left: bool = False
+    right: bool = False
+
+
+CLOSED = OpenSides()
+"""The whole image."""
+
+
+class SplitPlan(NamedTuple):
+    """What becomes of each component, known before a pixel is split.
+
+    Attributes
+    ----------
+    label_of_component : int32 (component,)
+        Label of its one object, or `SHARED`; 0 for the background, which is component 0.
+    component_of_seed : int32 (seed + 1,)
+        The component of each seed that shares one with others, 0 for all other seeds.
+    largest : int
+        The largest label.
+    """
+
+    label_of_component: Int32Array
+    component_of_seed: Int32Array
+    largest: int
 
 
 def split_by_seeds(mask: Mask, seeds: LabelImage) -> LabelImage:
@@ -53,13 +87,25 @@ def split_by_seeds(mask: Mask, seeds: LabelImage) -> LabelImage:
            [1, 1, 2, 2]], dtype=int32)
     """
     count, components = _components(mask)
-    seed_index = np.flatnonzero((seeds > 0) & mask)
-    seed_label = seeds.ravel()[seed_index]
-    largest = int(seeds.max(initial=0))
-    component_of_seed = np.zeros(largest + 1, dtype=np.int32)
-    component_of_seed[seed_label] = components.ravel()[seed_index]
-    seeds_in = np.bincount(component_of_seed[component_of_seed > 0], minlength=count)
+    component_of_seed = np.zeros(int(seeds.max(initial=0)) + 1, dtype=np.int32)
+    seeds = np.where(mask, seeds, 0)
+    seed_index = np.flatnonzero(seeds)
+    component_of_seed[seeds.ravel()[seed_index]] = components.ravel()[seed_index]
+    return split_components(components, seeds, plan_split(component_of_seed, count))
 
+
+def plan_split(component_of_seed: Int32Array, count: int) -> SplitPlan:
+    """Decide what becomes of each component.
+
+    Parameters
+    ----------
+    component_of_seed : int32 (seed + 1,)
+        The component that each seed lies in; 0 for the background, which is seed 0, and for seeds that do not occur.
+    count : int
+        Components, the background among them.
+    """
+    largest = component_of_seed.size - 1
+    seeds_in = np.bincount(component_of_seed[component_of_seed > 0], minlength=count)
     # Most components hold one seed or none: they are one object as they stand.
     label_of_component = np.zeros(count, dtype=np.int32)
     label_of_component[component_of_seed] = np.arange(largest + 1)
@@ -67,72 +113,129 @@ def split_by_seeds(mask: Mask, seeds: LabelImage) -> LabelImage:
     label_of_component[without] = largest + 1 + np.arange(without.size)
     label_of_component[0] = 0
     is_shared = seeds_in > 1
-    label_of_component[is_shared] = _SHARED
-    labels = np.take(label_of_component, components, mode="clip")  # "clip" spares a check of the indices
-    if is_shared.any():
-        component_of_seed[~is_shared[component_of_seed]] = 0
-        is_used = component_of_seed[seed_label] > 0
-        _share(labels, components, component_of_seed, seed_index[is_used], seed_label[is_used])
+    label_of_component[is_shared] = SHARED
+    shared_component = np.where(is_shared[component_of_seed], component_of_seed, 0).astype(np.int32)
+    return SplitPlan(label_of_component, shared_component, largest + without.size)
+
+
+def split_components(
+    components: Int32Array, seeds: LabelImage, plan: SplitPlan, open_sides: OpenSides = CLOSED
+) -> LabelImage:
+    """Split the components of an image, or of a window of it.
+
+    Parameters
+    ----------
+    components : int32 (y, x)
+        Number of each pixel's component in the whole image, 0 for background.
+    seeds : int32 (y, x)
+        Number of each pixel's seed in the whole image, 0 where there is none and outside the components.
+    plan : SplitPlan
+        For the whole image.
+    open_sides : OpenSides
+        Where the window ends and the image goes on.
+
+    Returns
+    -------
+    int32 (y, x)
+        In a window each pixel has the label that it has in the whole image, or is `UNKNOWN`: that label may depend on
+        what lies beyond the open sides. Without open sides nothing is unknown.
+
+    Notes
+    -----
+    Why what is known is right stands in `docs/adr/0014-large-images-are-split-in-windows.md`.
+    """
+    labels = np.take(plan.label_of_component, components, mode="clip")  # "clip" spares a check of the indices
+    index = np.flatnonzero(labels == SHARED)
+    if index.size:
+        seed_index = np.flatnonzero(plan.component_of_seed[seeds])
+        _share(labels, index, components, plan.component_of_seed, seed_index, seeds.ravel()[seed_index], open_sides)
     return labels
 
 
 def _share(
     labels: LabelImage,
+    index: IndexArray,
     components: Int32Array,
     component_of_seed: Int32Array,
     seed_index: IndexArray,
     seed_label: Int32Array,
+    open_sides: OpenSides,
 ) -> None:
     """Fill the components that hold several seeds, in place.
 
     Parameters
     ----------
     labels : int32 (y, x)
-        Final but for those components, where it is `_SHARED`.
+        Final but for those components, where it is `SHARED`.
+    index : (pixel,)
+        Flat index of the pixels of those components.
     components : int32 (y, x)
         Number of the component.
     component_of_seed : int32 (seed + 1,)
         The component of each of the seeds that share one.
     seed_index, seed_label : (pixel,)
         Flat index and seed of every pixel of those seeds.
+    open_sides : OpenSides
+        Where the window ends and the image goes on.
     """
     shape = labels.shape
-    index = np.flatnonzero(labels == _SHARED)
-    nearest = _nearest_seed(shape, index, seed_index, seed_label)
+    nearest, distance = _nearest_seed(shape, index, seed_index, seed_label)
     nearest[component_of_seed[nearest] != components.ravel()[index]] = 0  # the straight line crossed background
 
     # Erasing the smaller of two labels that meet leaves pieces that do not touch, which can be told apart as a mask.
     kept = (nearest > 0) & (_largest_beside(shape, index, nearest) == nearest)
+    is_unknown = np.zeros(index.size, dtype=np.bool_)
+    if any(open_sides):
+        margin = _margin(shape, index, open_sides)
+        is_unknown = (_largest_beside(shape, index, (distance >= margin).astype(np.int32)) > 0) | (margin == 1)
+        kept &= ~is_unknown
     piece_count, pieces = _components(_paint(shape, index, kept))
     holds_seed = np.zeros(piece_count, dtype=np.bool_)
     holds_seed[pieces.ravel()[seed_index]] = True
     holds_seed[0] = False
-    settled = np.where(holds_seed[pieces.ravel()[index]], nearest, 0)
+    piece = pieces.ravel()[index]
+    settled = np.where(holds_seed[piece], nearest, 0)
+    if is_unknown.any():
+        # What lies beyond may lead from a piece without a seed to one.
+        may_hold = np.zeros(piece_count, dtype=np.bool_)
+        may_hold[piece[_largest_beside(shape, index, is_unknown.astype(np.int32)) > 0]] = True
+        may_hold &= ~holds_seed
+        may_hold[0] = False
+        settled[is_unknown | may_hold[piece]] = UNKNOWN
     flat = labels.ravel()
     flat[index] = settled
     flat[seed_index] = seed_label
     is_stray = flat[index] == 0
-    _hand_on(labels, index[is_stray], nearest[is_stray])
+    _hand_on(labels, index[is_stray], nearest[is_stray], has_unknown=bool(is_unknown.any()))
+
+
+def _margin(shape: tuple[int, ...], index: IndexArray, open_sides: OpenSides) -> IndexArray:
+    """Steps from each of the pixels `index` to the nearest pixel beyond an open side, at least 1."""
+    height, width = shape
+    y, x = np.divmod(index, width)
+    steps = (y + 1, height - y, x + 1, width - x)
+    return np.min([step for step, is_open in zip(steps, open_sides, strict=True) if is_open], axis=0)
 
 
 def _nearest_seed(
     shape: tuple[int, ...], index: IndexArray, seed_index: IndexArray, seed_label: Int32Array
-) -> Int32Array:
-    """Label of the nearest seed for each of the pixels `index`."""
+) -> tuple[Int32Array, npt.NDArray[np.float32]]:
+    """Label of the nearest seed for each of the pixels `index`, and its distance."""
     is_free = np.ones(shape, dtype=np.uint8)
     is_free.ravel()[seed_index] = 0
-    _, seed_pixels = cv2.distanceTransformWithLabels(is_free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    distance, seed_pixels = cv2.distanceTransformWithLabels(is_free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     found = np.asarray(seed_pixels, dtype=np.int32).ravel()
     label_of_pixel = np.zeros(seed_index.size + 1, dtype=np.int32)
     label_of_pixel[found[seed_index]] = seed_label
-    return label_of_pixel[found[index]]
+    return label_of_pixel[found[index]], np.asarray(distance, dtype=np.float32).ravel()[index]
 
 
-def _hand_on(labels: LabelImage, index: IndexArray, nearest: Int32Array) -> None:
+def _hand_on(labels: LabelImage, index: IndexArray, nearest: Int32Array, *, has_unknown: bool) -> None:
     """Give stray pixels, whose labels are 0, to the instances beside them, in place.
 
     First each instance grows into the pixels that are nearest to its own seed: that undoes the erasing and ends where
-    the connection through such pixels ends. Then all grow into whatever is left of their component.
+    the connection through such pixels ends. Then all grow into whatever is left of their component. A pixel that would
+    have to know an unknown neighbour becomes unknown itself.
     """
     flat = labels.ravel()
     beside = _neighbours(labels.shape, index)
@@ -143,10 +246,13 @@ def _hand_on(labels: LabelImage, index: IndexArray, nearest: Int32Array) -> None
         for _ in range(_MAX_STEPS):
             found, own = flat[beside[rows]], nearest[rows]
             gains = np.where((found == own[:, np.newaxis]).any(axis=1), own, 0)
+            undecided = (gains == 0) & (found == UNKNOWN).any(axis=1) if has_unknown else None
             if not only_own:
                 first = np.take_along_axis(found, (found > 0).argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
                 gains = np.where(gains > 0, gains, first)
-            is_won = gains > 0
+            if undecided is not None:
+                gains[undecided & (own > 0) if only_own else undecided] = UNKNOWN
+            is_won = gains != 0
             if not is_won.any():
                 break
             flat[index[rows[is_won]]] = gains[is_won]
@@ -167,6 +273,7 @@ def _hand_on_pieces(labels: LabelImage, index: IndexArray, beside: IndexArray) -
     piece = pieces.ravel()[index]
     owner = np.zeros(count, dtype=np.int32)
     np.maximum.at(owner, piece, flat[beside].max(axis=1))
+    owner[piece[(flat[beside] == UNKNOWN).any(axis=1)]] = UNKNOWN
     flat[index] = owner[piece]
 
 
