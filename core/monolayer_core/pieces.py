@@ -49,7 +49,7 @@ class CellGrid:
         )
 
     def cells_of(self, cells: Region) -> Iterator[tuple[int, Region]]:
-        """Number and pixels of every cell of a window, in raster order."""
+        """Give number and pixels of every cell of a window, in raster order."""
         for row in range(cells[0].start, cells[0].stop):
             for column in range(cells[1].start, cells[1].stop):
                 cell = (slice(row, row + 1), slice(column, column + 1))
@@ -91,7 +91,7 @@ class Pieces:
         return self.areas_px.size - 1
 
     def labels(self, cells: Region) -> LabelImage:
-        """Number of the piece of each pixel in a window of cells, 0 outside the mask."""
+        """Give the number of the piece of each pixel in a window of cells, 0 outside the mask."""
         rows, columns = self.grid.region(cells)
         found = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=np.int32)
         for cell, (y, x) in self.grid.cells_of(cells):
@@ -100,7 +100,7 @@ class Pieces:
         return found
 
     def at(self, pixels: Int64Array) -> Int32Array:
-        """Number of the piece at each of these flat indices, 0 outside the mask."""
+        """Give the number of the piece at each of these flat indices, 0 outside the mask."""
         y, x = np.divmod(pixels, self.grid.width)
         cell = (y // self.grid.side) * self.grid.columns + x // self.grid.side
         order = np.argsort(cell, kind="stable")
@@ -181,7 +181,7 @@ def find_pieces(grid: CellGrid, read: ReadMask, connectivity: Literal[4, 8]) -> 
 
 
 def connected(mask: Mask, connectivity: Literal[4, 8]) -> tuple[int, LabelImage]:
-    """Number of connected pieces and one, and the label image of the pieces."""
+    """Give the number of connected pieces, plus one, and the label image of the pieces."""
     count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=connectivity)
     return count, np.asarray(labels, dtype=np.int32)
 
@@ -201,7 +201,7 @@ def _meetings(first: Int32Array, second: Int32Array, connectivity: Literal[4, 8]
 
 
 def _group(nodes: int, meetings: Int32Array) -> tuple[int, Int32Array]:
-    """Number of groups of nodes that are connected by meetings, and the group, from 1, of each node."""
+    """Count groups of nodes that are connected by meetings, and give the group, from 1, of each node."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

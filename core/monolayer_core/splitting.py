@@ -145,39 +145,22 @@ def split_components(
     Why what is known is right stands in `docs/adr/0014-large-images-are-split-in-windows.md`.
     """
     labels = np.take(plan.label_of_component, components, mode="clip")  # "clip" spares a check of the indices
-    index = np.flatnonzero(labels == SHARED)
-    if index.size:
-        seed_index = np.flatnonzero(plan.component_of_seed[seeds])
-        _share(labels, index, components, plan.component_of_seed, seed_index, seeds.ravel()[seed_index], open_sides)
+    if (labels == SHARED).any():
+        _share(labels, components, seeds, plan.component_of_seed, open_sides)
     return labels
 
 
 def _share(
     labels: LabelImage,
-    index: IndexArray,
     components: Int32Array,
+    seeds: LabelImage,
     component_of_seed: Int32Array,
-    seed_index: IndexArray,
-    seed_label: Int32Array,
     open_sides: OpenSides,
 ) -> None:
-    """Fill the components that hold several seeds, in place.
-
-    Parameters
-    ----------
-    labels : int32 (y, x)
-        Final but for those components, where it is `SHARED`.
-    index : (pixel,)
-        Flat index of the pixels of those components.
-    components : int32 (y, x)
-        Number of the component.
-    component_of_seed : int32 (seed + 1,)
-        The component of each of the seeds that share one.
-    seed_index, seed_label : (pixel,)
-        Flat index and seed of every pixel of those seeds.
-    open_sides : OpenSides
-        Where the window ends and the image goes on.
-    """
+    """Fill the components that hold several seeds, in place; `labels` is final but for those, where it is `SHARED`."""
+    index = np.flatnonzero(labels == SHARED)
+    seed_index = np.flatnonzero(component_of_seed[seeds])
+    seed_label = seeds.ravel()[seed_index]
     shape = labels.shape
     nearest, distance = _nearest_seed(shape, index, seed_index, seed_label)
     nearest[component_of_seed[nearest] != components.ravel()[index]] = 0  # the straight line crossed background
@@ -210,7 +193,7 @@ def _share(
 
 
 def _margin(shape: tuple[int, ...], index: IndexArray, open_sides: OpenSides) -> IndexArray:
-    """Steps from each of the pixels `index` to the nearest pixel beyond an open side, at least 1."""
+    """Count the steps from each of the pixels `index` to the nearest pixel beyond an open side, at least 1."""
     height, width = shape
     y, x = np.divmod(index, width)
     steps = (y + 1, height - y, x + 1, width - x)

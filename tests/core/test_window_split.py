@@ -65,16 +65,16 @@ def cases(draw):
 @settings(deadline=None)
 @given(
     cases(),
-    st.sampled_from([0.1, 0.3, 0.4, 0.5, 0.6]),
-    st.sampled_from([0.5, 0.6, 0.8, 0.95]),
+    st.tuples(st.sampled_from([0.1, 0.3, 0.4, 0.5, 0.6]), st.sampled_from([0.5, 0.6, 0.8, 0.95])),
     st.sampled_from([0, 1, 5, 50, 10_000]),
     st.sampled_from([0, 1, 3, 10]),
     st.sampled_from([1, 2, 500]),
 )
 def test_holes_seeds_and_objects_are_those_of_the_whole_image(
-    case, threshold, seed_threshold, max_hole_area_px, min_seed_area_px, steps
+    case, thresholds, max_hole_area_px, min_seed_area_px, steps
 ):
     foreground, seed_map, windows = case
+    threshold, seed_threshold = thresholds
     mask = foreground_mask(foreground, threshold=threshold, max_hole_area_px=max_hole_area_px)
     plane = plane_of(above(foreground, threshold))
     fill_small_holes(plane, max_hole_area_px, windows.cell_px)
