@@ -178,7 +178,7 @@ def time_many_objects(rounds: int) -> str:
     pixels = np.random.default_rng(0).integers(0, 256, labels.shape, dtype=np.uint8)
     count = int(labels.max())
     found = Segmentation(
-        labels=labels,
+        runs=find_row_runs(labels),
         class_ids=np.zeros(count, dtype=np.int64),
         class_names=("nucleus",),
         scores=np.random.default_rng(0).random(count),
@@ -186,7 +186,7 @@ def time_many_objects(rounds: int) -> str:
         method="unet",
     )
     analysis = analysis_of(pixels, found)
-    empty = replace(found, labels=np.zeros_like(labels), class_ids=found.class_ids[:0], scores=None)
+    empty = replace(found, runs=find_row_runs(np.zeros_like(labels)), class_ids=found.class_ids[:0], scores=None)
     watch = StopWatch()
     for _ in range(rounds + 1):
         body = watch.time("the answer", lambda: render_segmentation(analysis, Options(), "json"))

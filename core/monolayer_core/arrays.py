@@ -5,7 +5,7 @@ Every function says which of these it takes and gives, so that axes and units ar
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,23 @@ Pixels: TypeAlias = npt.NDArray[Any]
 
 ImageUInt8: TypeAlias = npt.NDArray[np.uint8]
 """A normalised image: ``(y, x)`` grey or ``(y, x, channel)``, 0 to 255."""
+
+Region: TypeAlias = tuple[slice, slice]
+"""Slices ``(y, x)`` with both ends given."""
+
+
+class ImageRegions(Protocol):
+    """A normalised image ``(y, x, channel)`` of which parts are looked at: an array, or what makes the parts when asked."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels."""
+        ...
+
+    def __getitem__(self, region: Region, /) -> ImageUInt8:
+        """Give a part, uint8 ``(y, x, channel)``."""
+        ...
+
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 """Foreground: ``(y, x)``, True where a pixel belongs to a cell or nucleus."""

@@ -1,13 +1,8 @@
 """A mask of one bit a pixel, read and written by windows."""
 
-from typing import TypeAlias
-
 import numpy as np
 
-from monolayer_core.arrays import Mask
-
-Region: TypeAlias = tuple[slice, slice]
-"""Slices ``(y, x)`` with both ends given, in image coordinates."""
+from monolayer_core.arrays import Mask, Region
 
 
 class BitPlane:

@@ -49,8 +49,12 @@ def uncertain_percent(foreground: npt.NDArray[np.uint8]) -> float:
     >>> uncertain_percent(np.array([[0, 255], [0, 51]], dtype=np.uint8))  # a quarter of the pixels has 4 x 0.2 x 0.8
     16.0
     """
-    counts = np.bincount(foreground.ravel(), minlength=256)
-    return float(counts @ _UNCERTAIN_PERCENT / foreground.size)
+    return uncertain_percent_of(np.bincount(foreground.ravel(), minlength=256))
+
+
+def uncertain_percent_of(counts: npt.NDArray[np.int64]) -> float:
+    """Give the same from the number of pixels of each level, ``(256,)``."""
+    return float(counts @ _UNCERTAIN_PERCENT / counts.sum())
 
 
 def uncertainty_points(uncertain: float, spec: ConfluencyUncertainty) -> float:

@@ -93,7 +93,7 @@ def count_levels(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> Leve
         pixels = pixels.view(np.uint8)
     pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
     if pixels.dtype in (np.uint8, np.uint16):
-        return Levels(pixels, _count(pixels), 0.0, 1.0)
+        return Levels(pixels, count_each(pixels), 0.0, 1.0)
     minimum, maximum = pixels.min(), pixels.max()
     if not (np.isfinite(minimum) and np.isfinite(maximum)):
         raise UnusableImageError("the image holds NaN or infinite values")
@@ -102,7 +102,7 @@ def count_levels(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> Leve
         unsigned = np.dtype(f"u{pixels.dtype.itemsize}")
         offsets = pixels.view(unsigned) - minimum.view(unsigned)
         index = offsets.astype(np.uint16, copy=False)
-        return Levels(index, _count(index), float(minimum), 1.0)
+        return Levels(index, count_each(index), float(minimum), 1.0)
     return _even_levels(pixels, float(minimum), float(maximum), spec)
 
 
@@ -112,7 +112,7 @@ def _even_levels(pixels: Pixels, minimum: float, maximum: float, spec: Normaliza
     low, high = minimum, maximum
     for _ in range(_ROUNDS):
         index = _quantise(pixels, low, high)
-        counts = _count(index)
+        counts = count_each(index)
         step = (high - low) / (LEVELS - 1)
         first, last = percentile_levels(counts, spec)
         if last - first >= FINE_LEVELS:
@@ -121,7 +121,7 @@ def _even_levels(pixels: Pixels, minimum: float, maximum: float, spec: Normaliza
         low, high = max(low + (first - 1) * step, minimum), min(low + (last + 1) * step, maximum)
     # The values between the percentiles are as good as equal (or few): what tells pixels apart is the whole range.
     index = _quantise(pixels, minimum, maximum)
-    return Levels(index, _count(index), minimum, (maximum - minimum) / (LEVELS - 1))
+    return Levels(index, count_each(index), minimum, (maximum - minimum) / (LEVELS - 1))
 
 
 def _quantise(pixels: Pixels, low: float, high: float) -> npt.NDArray[np.uint16]:
@@ -142,7 +142,8 @@ def _quantise(pixels: Pixels, low: float, high: float) -> npt.NDArray[np.uint16]
     return index
 
 
-def _count(index: npt.NDArray[np.unsignedinteger]) -> Counts:
+def count_each(index: npt.NDArray[np.unsignedinteger]) -> Counts:
+    """Count how often each value of a uint8 or uint16 array occurs; int64, 256 or 65,536 entries."""
     flat = index.reshape(-1)
     counts = np.zeros(1 << (8 * index.dtype.itemsize), dtype=np.int64)
     for part in _parts(flat.size):

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from monolayer_core.arrays import ImageUInt8
+from monolayer_core.arrays import ImageRegions
 from monolayer_core.card_blocks import LikenessFeature, TrainingLikeness
 
 GREY_FEATURES: tuple[LikenessFeature, ...] = (
@@ -55,7 +55,7 @@ def features_of(channel_count: int) -> tuple[LikenessFeature, ...]:
     return GREY_FEATURES if channel_count == 1 else GREY_FEATURES + COLOUR_FEATURES
 
 
-def describe(image: ImageUInt8) -> npt.NDArray[np.float64]:
+def describe(image: ImageRegions) -> npt.NDArray[np.float64]:
     """Describe an image by the features named by `features_of`.
 
     Parameters
@@ -96,7 +96,7 @@ def describe(image: ImageUInt8) -> npt.NDArray[np.float64]:
     return np.array(values, dtype=np.float64)
 
 
-def distance_from_training(image: ImageUInt8, likeness: TrainingLikeness) -> float:
+def distance_from_training(image: ImageRegions, likeness: TrainingLikeness) -> float:
     """Distance of an image from the nearest kind of training images, in standard deviations of that kind.
 
     Parameters

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from monolayer_core.arrays import ImageUInt8, Pixels
 from monolayer_core.errors import OptionError
-from monolayer_core.levels import DEFAULT_SPEC, count_levels, look_up, percentile_levels, stretch_table
+from monolayer_core.levels import DEFAULT_SPEC, Counts, count_levels, look_up, percentile_levels, stretch_table
 from monolayer_core.model_card import NormalizationSpec
 
 
@@ -49,11 +49,40 @@ def normalize(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> ImageUI
            [170, 255]], dtype=uint8)
     """
     levels = count_levels(pixels, spec)
-    low, high = percentile_levels(levels.counts, spec)
+    return look_up(levels.index, stretch_of(levels.counts, spec))
+
+
+def stretch_of(counts: Counts, spec: NormalizationSpec = DEFAULT_SPEC) -> ImageUInt8:
+    """Find the table by which `normalize` turns counted levels into grey levels.
+
+    Parameters
+    ----------
+    counts
+        How often each level occurs, at least one of them.
+    spec
+        The two percentiles.
+
+    Returns
+    -------
+    ImageUInt8
+        ``(level,)``.
+    """
+    low, high = percentile_levels(counts, spec)
     if low >= high:
-        occurring = np.flatnonzero(levels.counts)
+        occurring = np.flatnonzero(counts)
         low, high = int(occurring[0]), int(occurring[-1])
-    return look_up(levels.index, stretch_table(low, high, len(levels.counts)))
+    return stretch_table(low, high, len(counts))
+
+
+_LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue of ITU-R BT.601, the ones OpenCV uses."""
+
+
+def luminance(pixels: Pixels) -> Pixels:
+    """Luminance ``(y, x)`` of RGB ``(y, x, 3)``; uint8, uint16 and float32 keep their type."""
+    if pixels.dtype in (np.uint8, np.uint16, np.float32):
+        return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY))
+    return np.asarray(pixels @ np.array(_LUMINANCE))
 
 
 def apply_clahe(image: ImageUInt8, *, clip_limit: float = 3.0, grid: tuple[int, int] = (8, 8)) -> ImageUInt8:

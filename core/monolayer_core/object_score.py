@@ -8,7 +8,7 @@ the IoU of objects it was not trained on; weights and intercept are in the card.
 All features come from passes over the whole image, never from a loop over objects.
 """
 
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -59,28 +59,83 @@ def describe_objects(
         ``at_edge``
             1 where the object touches the edge of the image, else 0.
     """
+    return features_of(
+        runs,
+        uncertain=mean_values(runs, uncertain_plane(foreground)),
+        boundary=None if boundary is None else mean_values(runs, boundary),
+        outlines=sum_outlines(labels, foreground, runs.count),
+    )
+
+
+class Outlines(NamedTuple):
+    """Pixels at the outlines of the objects, and the sums of their foreground probabilities; each ``(object,)``."""
+
+    rim_px: Float64Array
+    rim: Float64Array
+    ring_px: Float64Array
+    ring: Float64Array
+
+
+def uncertain_plane(foreground: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Give 4 p (1 - p) of each pixel, 0 to 255, whose mean is the feature ``uncertain``."""
+    return np.asarray(cv2.LUT(foreground, _UNCERTAIN), dtype=np.uint8)
+
+
+def sum_outlines(
+    labels: LabelImage, foreground: npt.NDArray[np.uint8], count: int, rows: slice | None = None
+) -> Outlines:
+    """Count and sum up the rim and the ring of each object.
+
+    Parameters
+    ----------
+    labels : int32 (y, x)
+        Of the image, or of a band of it with the row above and the row below where there are such.
+    foreground : uint8 (y, x)
+        Of the same rows.
+    count : int
+        Objects of the whole image.
+    rows : slice, optional
+        Those rows of the two whose pixels count; all unless given.
+    """
+    rows = slice(None) if rows is None else rows
     neighbourhood = np.ones((3, 3), dtype=np.uint8)
     shape_of_labels = labels.astype(np.float32)  # whole numbers up to 2**24; OpenCV has no such filter for int32
-    highest = cv2.dilate(shape_of_labels, neighbourhood)
-    lowest = cv2.erode(shape_of_labels, neighbourhood)
+    highest = np.asarray(cv2.dilate(shape_of_labels, neighbourhood))[rows]
+    lowest = np.asarray(cv2.erode(shape_of_labels, neighbourhood))[rows]
+    labels, foreground = labels[rows], foreground[rows]
     is_object = labels > 0
     rim = np.flatnonzero(is_object & (highest != lowest))
     ring = np.flatnonzero((highest > 0) & ~is_object)
-    rim_labels = labels.ravel()[rim]
-    ring_labels = highest.ravel()[ring].astype(np.int64)
-    rim_px = np.bincount(rim_labels, minlength=runs.count + 1)[1:]
+    return Outlines(
+        *_counts_and_sums(labels.ravel()[rim], foreground.ravel()[rim], count),
+        *_counts_and_sums(highest.ravel()[ring].astype(np.int64), foreground.ravel()[ring], count),
+    )
+
+
+def features_of(
+    runs: RowRuns, *, uncertain: Float64Array, boundary: Float64Array | None, outlines: Outlines
+) -> Float64Array:
+    """Put the features of `describe_objects` together.
+
+    Parameters
+    ----------
+    runs : RowRuns
+        The objects.
+    uncertain, boundary : float64 (object,)
+        Means over each object, 0 to 255, of `uncertain_plane` and of the boundary output (None: there is none).
+    outlines : Outlines
+        Of the whole image.
+    """
     area_px = runs.areas_px
-    at_edge = np.zeros(runs.count + 1)
-    at_edge[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = 1.0
     return np.column_stack(
         [
-            mean_values(runs, np.asarray(cv2.LUT(foreground, _UNCERTAIN))) / 255,
-            np.zeros(runs.count) if boundary is None else mean_values(runs, boundary) / 255,
-            _means(rim_labels, foreground.ravel()[rim], runs.count) / 255,
-            _means(ring_labels, foreground.ravel()[ring], runs.count) / 255,
+            uncertain / 255,
+            np.zeros(runs.count) if boundary is None else boundary / 255,
+            outlines.rim / np.maximum(outlines.rim_px, 1) / 255,
+            outlines.ring / np.maximum(outlines.ring_px, 1) / 255,
             np.log(area_px),
-            np.log(np.maximum(rim_px, 1) ** 2 / area_px),
-            at_edge[1:],
+            np.log(np.maximum(outlines.rim_px, 1) ** 2 / area_px),
+            runs.at_edge.astype(np.float64),
         ]
     )
 
@@ -92,8 +147,10 @@ def predict_iou(features: Float64Array, score: ObjectScore) -> Float64Array:
     return np.asarray(0.5 + 0.5 * np.tanh(logit / 2))  # the logistic function, without overflow
 
 
-def _means(labels: npt.NDArray[np.integer], values: npt.NDArray[np.uint8], count: int) -> Float64Array:
-    """Mean of the values of each label 1 to `count`, 0 where there is none."""
-    pixels = np.bincount(labels, minlength=count + 1)[1:]
+def _counts_and_sums(
+    labels: npt.NDArray[np.integer], values: npt.NDArray[np.uint8], count: int
+) -> tuple[Float64Array, Float64Array]:
+    """How many values each label 1 to `count` has, and their sum."""
+    pixels = np.bincount(labels, minlength=count + 1)[1:].astype(np.float64)
     sums = np.bincount(labels, weights=values, minlength=count + 1)[1:]
-    return np.asarray(sums / np.maximum(pixels, 1))
+    return pixels, sums.astype(np.float64, copy=False)

@@ -1,6 +1,7 @@
 """A network's outputs by what they mean, as its card names them."""
 
 import functools
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import cv2
@@ -50,15 +51,21 @@ def split_outputs(probabilities: Probabilities, card: ModelCard) -> OutputPlanes
         )
     planes = [np.ascontiguousarray(probabilities[..., i]) for i in range(len(card.outputs))]
     inside = [plane for plane, output in zip(planes, card.outputs, strict=True) if output.role == "class"]
-    foreground = functools.reduce(_saturating_sum, inside)
     boundary, distance = (_chosen(planes, card.output_index(role)) for role in _ROLES)
+    foreground = foreground_of(inside, boundary)
     seed_map = foreground
     if boundary is not None:
-        seed_map = np.asarray(cv2.subtract(foreground, boundary), dtype=np.uint8)
-        foreground = _saturating_sum(foreground, boundary)
+        seed_map = np.asarray(cv2.subtract(foreground_of(inside, None), boundary), dtype=np.uint8)
     if distance is not None:
         seed_map = np.asarray(cv2.addWeighted(seed_map, 0.5, distance, 0.5, 0), dtype=np.uint8)
     return OutputPlanes(inside, foreground, boundary, seed_map)
+
+
+def foreground_of(
+    inside: Sequence[npt.NDArray[np.uint8]], boundary: npt.NDArray[np.uint8] | None
+) -> npt.NDArray[np.uint8]:
+    """Sum the planes of all classes and of the boundary, where there is one; see `OutputPlanes`."""
+    return functools.reduce(_saturating_sum, [*inside, *([] if boundary is None else [boundary])])
 
 
 def _chosen(planes: list[npt.NDArray[np.uint8]], index: int | None) -> npt.NDArray[np.uint8] | None:

@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from monolayer_core.arrays import LabelImage, Mask
-from monolayer_core.bit_plane import Region
+from monolayer_core.arrays import LabelImage, Mask, Region
 
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]

@@ -6,14 +6,15 @@ network comes as a plain callable; everything else that must be known of it is i
 `segment_kmeans` does the same without a network.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from monolayer_core.arrays import ImageUInt8, LabelImage, Pixels, Predict, Probabilities
+from monolayer_core.arrays import ImageRegions, ImageUInt8, LabelImage, Pixels, Predict, Probabilities
 from monolayer_core.confluency_uncertainty import uncertain_percent, uncertainty_points
 from monolayer_core.distance_seeds import seeds_from_distance
 from monolayer_core.errors import OptionError, UnusableImageError
@@ -29,7 +30,7 @@ from monolayer_core.kmeans import KMeansOptions, KMeansResult, cluster
 from monolayer_core.likeness import distance_from_training
 from monolayer_core.measure import confluency_percent, mean_values
 from monolayer_core.model_card import ModelCard, NormalizationSpec
-from monolayer_core.normalization import apply_clahe, correct_flat_field, normalize
+from monolayer_core.normalization import apply_clahe, correct_flat_field, luminance, normalize
 from monolayer_core.object_score import describe_objects, predict_iou
 from monolayer_core.output_planes import split_outputs
 from monolayer_core.prediction import predict_probabilities
@@ -41,9 +42,6 @@ KMEANS_MIN_AREA_PX = 30
 
 KMEANS_MAX_HOLE_AREA_PX = 100
 """Without a card to say it: smaller holes of K-means are dark spots within an object."""
-
-_LUMINANCE = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue of ITU-R BT.601, the ones OpenCV uses."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ class Segmentation:
 
     Attributes
     ----------
-    labels : int32 (y, x)
-        0 for background, 1 to N in the raster order of the objects' first pixels.
+    runs : RowRuns
+        Where the objects lie, labelled 1 to N in the raster order of their first pixels.
     class_ids : int64 (object,)
         Index into `class_names`.
     class_names : tuple of str
@@ -124,7 +122,7 @@ class Segmentation:
         Whether the image is unlike those the network was trained on, as far as its card tells.
     """
 
-    labels: LabelImage
+    runs: RowRuns
     class_ids: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     scores: npt.NDArray[np.float64] | None
@@ -133,6 +131,11 @@ class Segmentation:
     kmeans: KMeansResult | None = None
     uncertainty_points: float | None = None
     unlike_training_data: bool = False
+
+    @functools.cached_property
+    def labels(self) -> LabelImage:
+        """The objects painted: int32 ``(y, x)``, 0 for background; made, and kept, when it is first asked for."""
+        return self.runs.paint()
 
 
 def segment(
@@ -173,7 +176,7 @@ def prepare(pixels: Pixels, card: InputSpec, options: SegmentOptions = DEFAULT_O
     if pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] != 3):
         raise UnusableImageError(f"an image is (y, x) or (y, x, 3), not {pixels.shape}")
     if pixels.ndim == 3 and card.channels == "grey":
-        pixels = _luminance(pixels)
+        pixels = luminance(pixels)
     if options.flat_field and pixels.size:
         pixels = correct_flat_field(pixels)
     image = normalize(pixels, card.normalization)
@@ -234,14 +237,14 @@ def interpret(
     labels, percent = _objects(labels, thresholds.min_area_px, options)
     runs = find_row_runs(labels)
     return Segmentation(
-        labels=labels,
+        runs=runs,
         class_ids=_vote(runs, inside),
         class_names=card.classes,
         scores=_scores(labels, runs, foreground, boundary, card) if with_scores else None,
         confluency_percent=percent,
         method="unet",
-        uncertainty_points=_uncertainty_points(foreground, card, options),
-        unlike_training_data=image is not None and _is_unlike_training(image, card),
+        uncertainty_points=confluency_uncertainty(functools.partial(uncertain_percent, foreground), card, options),
+        unlike_training_data=image is not None and is_unlike_training(image, card),
     )
 
 
@@ -269,9 +272,10 @@ def segment_kmeans(
     mask = fill_holes(result.mask, KMEANS_MAX_HOLE_AREA_PX)
     seeds = seeds_from_distance(mask)
     labels, percent = _objects(split_by_seeds(mask, seeds), KMEANS_MIN_AREA_PX, segment_options)
+    runs = find_row_runs(labels)
     return Segmentation(
-        labels=labels,
-        class_ids=np.zeros(int(labels.max(initial=0)), dtype=np.int64),
+        runs=runs,
+        class_ids=np.zeros(runs.count, dtype=np.int64),
         class_names=("object",),
         scores=None,
         confluency_percent=percent,
@@ -308,17 +312,21 @@ def _scores(
     return predict_iou(describe_objects(labels, runs, foreground, boundary), card.score)
 
 
-def _uncertainty_points(foreground: npt.NDArray[np.uint8], card: ModelCard, options: SegmentOptions) -> float | None:
+def confluency_uncertainty(
+    measure_uncertain: Callable[[], float], card: ModelCard, options: SegmentOptions
+) -> float | None:
+    """Say within how many points the true confluency lies; see `Segmentation.uncertainty_points`.
+
+    Parameters
+    ----------
+    measure_uncertain : callable
+        Gives what `confluency_uncertainty.uncertain_percent` knows of the image; called where it matters.
+    """
     if card.confluency_uncertainty is None or options.threshold is not None or options.min_area_px is not None:
         return None
-    return uncertainty_points(uncertain_percent(foreground), card.confluency_uncertainty)
+    return uncertainty_points(measure_uncertain(), card.confluency_uncertainty)
 
 
-def _is_unlike_training(image: ImageUInt8, card: ModelCard) -> bool:
+def is_unlike_training(image: ImageRegions, card: ModelCard) -> bool:
+    """Say whether a prepared image is unlike those of the training, as far as the card tells."""
     return card.likeness is not None and distance_from_training(image, card.likeness) > card.likeness.max_distance
-
-
-def _luminance(pixels: Pixels) -> Pixels:
-    if pixels.dtype in (np.uint8, np.uint16, np.float32):
-        return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY))
-    return np.asarray(pixels @ np.array(_LUMINANCE))

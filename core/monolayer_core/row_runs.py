@@ -53,6 +53,33 @@ class RowRuns:
         """Pixels of each object, ``(count,)``; 0 for a label that does not occur."""
         return self.totals(self.lengths).astype(np.int64)
 
+    @property
+    def at_edge(self) -> npt.NDArray[np.bool_]:
+        """Whether each object touches the edge of the image, ``(count,)``."""
+        touches = np.zeros(self.count, dtype=np.bool_)
+        is_first_or_last = (self.y == 0) | (self.y == self.height - 1)
+        touches[self.labels[is_first_or_last | (self.x == 0) | (self.x + self.lengths == self.width)] - 1] = True
+        return touches
+
+    def paint(self, rows: slice | None = None) -> LabelImage:
+        """Paint the objects: a label image of the whole image, or of the rows from ``rows.start`` to ``rows.stop``.
+
+        Examples
+        --------
+        >>> find_row_runs(np.array([[0, 1, 1], [2, 0, 0], [2, 2, 0]])).paint(slice(1, 3))
+        array([[2, 0, 0],
+               [2, 2, 0]], dtype=int32)
+        """
+        top, bottom = (0, self.height) if rows is None else (rows.start, rows.stop)
+        first, last = np.searchsorted(self.y, (top, bottom))
+        starts = (self.y[first:last] - top) * self.width + self.x[first:last]
+        values = np.zeros(2 * starts.size + 1, dtype=np.int32)
+        values[1::2] = self.labels[first:last]
+        borders = np.zeros(2 * starts.size + 2, dtype=np.int64)
+        borders[1:-1:2], borders[2:-1:2] = starts, starts + self.lengths[first:last]
+        borders[-1] = (bottom - top) * self.width
+        return np.repeat(values, np.diff(borders)).reshape(bottom - top, self.width)
+
     def sums(self, plane: npt.NDArray[np.number]) -> Float64Array:
         """Sum the pixel values of a ``(y, x)`` image over each object, ``(count,)``; exact for integers."""
         starts = self.y * self.width + self.x

@@ -14,19 +14,16 @@ the next multiple of the divisor, and tiled and untiled answers agree wherever t
 """
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from monolayer_core.arrays import ImageUInt8, Predict, PredictStream, Probabilities, TileBatch
+from monolayer_core.arrays import ImageRegions, Predict, PredictStream, Probabilities, Region, TileBatch
 from monolayer_core.errors import OptionError, PredictionError
 from monolayer_core.tile_cover import Axis, Grid, cheapest_cover
-
-Region: TypeAlias = tuple[slice, slice]
-"""Slices ``(y, x)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,7 @@ def plan_tiles(height: int, width: int, *, sides: Sequence[int], halo: int, divi
     return TilePlan(height, width, halo if len(tiles) > 1 else 0, tiles)
 
 
-def read_tile(image: ImageUInt8, tile: Tile, out: TileBatch | None = None) -> TileBatch:
+def read_tile(image: ImageRegions, tile: Tile, out: TileBatch | None = None) -> TileBatch:
     """Cut a tile out of an image, reflected where it reaches beyond.
 
     Parameters
@@ -148,7 +145,7 @@ def read_tile(image: ImageUInt8, tile: Tile, out: TileBatch | None = None) -> Ti
 
 
 def predict_tiled(
-    image: ImageUInt8, predict: Predict, plan: TilePlan, *, output_count: int, batch_size: int = 1
+    image: ImageRegions, predict: Predict, plan: TilePlan, *, output_count: int, batch_size: int = 1
 ) -> Probabilities:
     """Let the network see an image batch by batch and put its answers together.
 
@@ -164,9 +161,11 @@ def predict_tiled(
     batch_size : int
         Most tiles in one call; tiles of different sides never share one.
 
-    Returns
-    -------
-    uint8 (y, x, output)
+    Yields
+    ------
+    region : tuple of slice
+        Where the part belongs in the image; each pixel lies in one of them.
+    part : uint8 (y, x, output)
 
     Raises
     ------
@@ -178,9 +177,29 @@ def predict_tiled(
 
 
 def stream_tiled(
-    images: Sequence[ImageUInt8], predict: PredictStream, plan: TilePlan, *, output_count: int, batch_size: int = 1
+    images: Sequence[ImageRegions], predict: PredictStream, plan: TilePlan, *, output_count: int, batch_size: int = 1
 ) -> Iterator[Probabilities]:
-    """Let the network see images of one size in one stream of batches, and put its answers together image by image.
+    """Let the network see images of one size in one stream, and put its answers together image by image.
+
+    Parameters and errors are those of `stream_tiles`.
+
+    Yields
+    ------
+    uint8 (y, x, output)
+        One for each image.
+    """
+    parts = stream_tiles(images, predict, plan, output_count=output_count, batch_size=batch_size)
+    for _ in images:
+        probabilities = np.empty((plan.height, plan.width, output_count), dtype=np.uint8)
+        for region, part in itertools.islice(parts, len(plan.tiles)):
+            probabilities[region] = part
+        yield probabilities
+
+
+def stream_tiles(
+    images: Sequence[ImageRegions], predict: PredictStream, plan: TilePlan, *, output_count: int, batch_size: int = 1
+) -> Iterator[tuple[Region, Probabilities]]:
+    """Let the network see images of one size in one stream of batches, and give what is kept of its answers.
 
     Batches are cut when the stream asks for them, in the order of the images and of the plan.
 
@@ -195,8 +214,9 @@ def stream_tiled(
 
     Yields
     ------
-    uint8 (y, x, output)
-        One for each image.
+    region : tuple of slice
+        Where the part belongs in its image; each pixel lies in one of the regions of the image.
+    part : uint8 (y, x, output)
 
     Raises
     ------
@@ -209,7 +229,6 @@ def stream_tiled(
     groups = tuple(plan.batches(batch_size))
     answers = predict(_cut(image, tiles) for image in images for tiles in groups)
     for _ in images:
-        probabilities = np.empty((plan.height, plan.width, output_count), dtype=np.uint8)
         for tiles in groups:
             side = tiles[0].side
             expected = (len(tiles), side, side, output_count)
@@ -218,11 +237,10 @@ def stream_tiled(
             if answer.shape != expected or answer.dtype != np.uint8:
                 raise PredictionError(f"the network gave {answer.dtype} {answer.shape}, not uint8 {expected}")
             for tile, part in zip(tiles, answer, strict=True):
-                probabilities[tile.write] = part[tile.local]
-        yield probabilities
+                yield tile.write, part[tile.local]
 
 
-def _cut(image: ImageUInt8, tiles: Sequence[Tile]) -> TileBatch:
+def _cut(image: ImageRegions, tiles: Sequence[Tile]) -> TileBatch:
     side = tiles[0].side
     batch = np.empty((len(tiles), side, side, image.shape[2]), dtype=np.uint8)
     for tile, out in zip(tiles, batch, strict=True):

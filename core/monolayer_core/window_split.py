@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monolayer_core.arrays import LabelImage
-from monolayer_core.bit_plane import BitPlane, Region
+from monolayer_core.arrays import LabelImage, Region
+from monolayer_core.bit_plane import BitPlane
 from monolayer_core.instances import BACKGROUND_CONNECTIVITY, FOREGROUND_CONNECTIVITY
 from monolayer_core.pieces import CellGrid, Pieces, find_pieces
 from monolayer_core.splitting import SHARED, UNKNOWN, OpenSides, SplitPlan, plan_split, split_components

@@ -6,6 +6,7 @@ import pytest
 
 from monolayer_core.image_io import Image
 from monolayer_core.pipeline import Segmentation
+from monolayer_core.row_runs import find_row_runs
 from monolayer_service.analysis import Analysis, DecodedImage
 from monolayer_service.forms import render_confluency, render_segmentation
 from monolayer_service.options import Options
@@ -18,7 +19,7 @@ def analysis_of(labels, *, pixel_size_um=None):
     count = int(labels.max())
     image = Image(random.integers(0, 256, labels.shape, dtype=np.uint8), "png", pixel_size_um, 1)
     segmentation = Segmentation(
-        labels=labels,
+        runs=find_row_runs(labels),
         class_ids=random.integers(0, 2, count),
         class_names=("rbc", "wbc"),
         scores=random.random(count),
