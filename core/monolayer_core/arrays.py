@@ -21,7 +21,7 @@ Region: TypeAlias = tuple[slice, slice]
 
 
 class ImageRegions(Protocol):
-    """A normalised image ``(y, x, channel)`` of which parts are looked at: an array, or what makes the parts when asked."""
+    """A normalised image ``(y, x, channel)`` of which parts are looked at: an array, or what makes them when asked."""
 
     @property
     def shape(self) -> tuple[int, ...]:

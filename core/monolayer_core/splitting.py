@@ -26,6 +26,8 @@ SHARED = -1
 UNKNOWN = -2
 """Marks what the pixels of a window do not tell."""
 
+_NEIGHBOURHOOD = np.ones((3, 3), dtype=np.uint8)
+
 Int32Array = npt.NDArray[np.int32]
 IndexArray = npt.NDArray[np.intp]
 _Value = TypeVar("_Value", bound=np.generic)
@@ -162,15 +164,16 @@ def _share(
     seed_index = np.flatnonzero(component_of_seed[seeds])
     seed_label = seeds.ravel()[seed_index]
     shape = labels.shape
-    nearest, distance = _nearest_seed(shape, index, seed_index, seed_label)
+    nearest, is_near = _nearest_seed(labels, index, seed_index, seed_label, open_sides)
     nearest[component_of_seed[nearest] != components.ravel()[index]] = 0  # the straight line crossed background
 
     # Erasing the smaller of two labels that meet leaves pieces that do not touch, which can be told apart as a mask.
     kept = (nearest > 0) & (_largest_beside(shape, index, nearest) == nearest)
     is_unknown = np.zeros(index.size, dtype=np.bool_)
-    if any(open_sides):
-        margin = _margin(shape, index, open_sides)
-        is_unknown = (_largest_beside(shape, index, (distance >= margin).astype(np.int32)) > 0) | (margin == 1)
+    if is_near is not None:
+        # What is not near makes its neighbours unknown, and what lies at an open side has neighbours beyond it.
+        is_known = cv2.erode(is_near.view(np.uint8), _NEIGHBOURHOOD, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+        is_unknown = np.asarray(is_known).ravel()[index] == 0
         kept &= ~is_unknown
     piece_count, pieces = _components(_paint(shape, index, kept))
     holds_seed = np.zeros(piece_count, dtype=np.bool_)
@@ -192,25 +195,37 @@ def _share(
     _hand_on(labels, index[is_stray], nearest[is_stray], has_unknown=bool(is_unknown.any()))
 
 
-def _margin(shape: tuple[int, ...], index: IndexArray, open_sides: OpenSides) -> IndexArray:
-    """Count the steps from each of the pixels `index` to the nearest pixel beyond an open side, at least 1."""
-    height, width = shape
-    y, x = np.divmod(index, width)
-    steps = (y + 1, height - y, x + 1, width - x)
-    return np.min([step for step, is_open in zip(steps, open_sides, strict=True) if is_open], axis=0)
-
-
 def _nearest_seed(
-    shape: tuple[int, ...], index: IndexArray, seed_index: IndexArray, seed_label: Int32Array
-) -> tuple[Int32Array, npt.NDArray[np.float32]]:
-    """Label of the nearest seed for each of the pixels `index`, and its distance."""
-    is_free = np.ones(shape, dtype=np.uint8)
+    labels: LabelImage, index: IndexArray, seed_index: IndexArray, seed_label: Int32Array, open_sides: OpenSides
+) -> tuple[Int32Array, Mask | None]:
+    """Find the seed nearest to each of the pixels `index`, and where in a window it is nearer than all beyond it."""
+    is_free = np.ones(labels.shape, dtype=np.uint8)
     is_free.ravel()[seed_index] = 0
     distance, seed_pixels = cv2.distanceTransformWithLabels(is_free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     found = np.asarray(seed_pixels, dtype=np.int32).ravel()
     label_of_pixel = np.zeros(seed_index.size + 1, dtype=np.int32)
     label_of_pixel[found[seed_index]] = seed_label
-    return label_of_pixel[found[index]], np.asarray(distance, dtype=np.float32).ravel()[index]
+    is_near = _is_nearer_than_beyond(np.asarray(distance), labels, open_sides) if any(open_sides) else None
+    return label_of_pixel[found[index]], is_near
+
+
+def _is_nearer_than_beyond(distance: npt.NDArray[np.floating], labels: LabelImage, open_sides: OpenSides) -> Mask:
+    """Compare distances in a window with the steps to the nearest pixel beyond an open side.
+
+    Pixels of other components than those that are split are nothing to wait for; those at an open side count as not
+    near, because their neighbours lie beyond it.
+    """
+    height, width = distance.shape
+    far = np.float32(height + width)
+    up, left = (np.arange(1, length + 1, dtype=np.float32) for length in (height, width))
+    rows = np.minimum(up if open_sides.top else far, up[::-1] if open_sides.bottom else far)
+    columns = np.minimum(left if open_sides.left else far, left[::-1] if open_sides.right else far)
+    is_near: Mask = (distance < np.reshape(rows, (-1, 1))) & (distance < np.reshape(columns, (1, -1)))
+    is_near |= labels != SHARED
+    for side, line in zip(open_sides, (is_near[0], is_near[-1], is_near[:, 0], is_near[:, -1]), strict=True):
+        if side:
+            line[...] = False
+    return is_near
 
 
 def _hand_on(labels: LabelImage, index: IndexArray, nearest: Int32Array, *, has_unknown: bool) -> None:
@@ -283,7 +298,7 @@ def _largest_beside(shape: tuple[int, ...], index: IndexArray, values: Int32Arra
     # OpenCV takes no int32 here; float32 holds whole numbers up to 2**24.
     largest = int(values.max(initial=0))
     dtype = np.uint16 if largest < 2**16 else np.float32 if largest < 2**24 else np.float64
-    dilated = cv2.dilate(_paint(shape, index, values.astype(dtype)), np.ones((3, 3), dtype=np.uint8))
+    dilated = cv2.dilate(_paint(shape, index, values.astype(dtype)), _NEIGHBOURHOOD)
     return np.asarray(dilated).ravel()[index]
 
 

@@ -1,4 +1,4 @@
-"""What a network sees of an image that is read by rows: the result of `pipeline.prepare`, made where it is looked at."""
+"""What a network sees of an image read by rows: the result of `pipeline.prepare`, made where it is looked at."""
 
 import numpy as np
 import numpy.typing as npt

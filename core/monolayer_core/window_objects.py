@@ -16,19 +16,25 @@ class WindowObjects:
     ----------
     areas_px : int64 (number + 1,)
         Pixels of each object so far; row 0 is nothing.
+    at_edge : bool (number + 1,)
+        Whether each object touches the edge of the image; row 0 means nothing.
     sums : dict of float64 (number + 1,)
         By plane: the sum of its values over each object so far; exact below 2**53.
     """
 
     def __init__(self, height: int, width: int, largest: int) -> None:
         self.areas_px = np.zeros(largest + 1, dtype=np.int64)
+        self.at_edge = np.zeros(largest + 1, dtype=np.bool_)
         self.sums: dict[str, Float64Array] = {}
         self._height = height
         self._width = width
-        self._parts: list[npt.NDArray[np.int32]] = []
+        self._parts: dict[int, list[npt.NDArray[np.int32]]] = {}
 
     def add(self, region: Region, labels: LabelImage, planes: Mapping[str, npt.NDArray[np.uint8]]) -> None:
-        """Take in a window: its labels and the planes to be summed up, all of the size of the region."""
+        """Take in a window: its labels and the planes to be summed up, all of the size of the region.
+
+        The windows lie in rows: those that begin in one row of the image end in one row, too.
+        """
         found = find_row_runs(labels)
         numbers, compact = np.unique(found.labels, return_inverse=True)
         runs = RowRuns(
@@ -39,44 +45,61 @@ class WindowObjects:
             self.sums.setdefault(name, np.zeros(self.areas_px.size))[numbers] += runs.sums(plane)
         top, left = region[0].start, region[1].start
         part = np.stack([found.labels, found.y + top, found.x + left, found.lengths])
-        self._parts.append(part.astype(np.int32))
+        self._parts.setdefault(top, []).append(part.astype(np.int32))
+        lines = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+        ends = (top == 0, region[0].stop == self._height, left == 0, region[1].stop == self._width)
+        for line, is_end in zip(lines, ends, strict=True):
+            if is_end:
+                self.at_edge[line] = True
 
     def means(self, name: str) -> Float64Array:
         """Mean of a plane over each object, ``(number + 1,)``; 0 where there is no pixel."""
         sums = self.sums[name]
         return np.divide(sums, self.areas_px, out=np.zeros_like(sums), where=self.areas_px > 0)
 
-    def runs(self) -> RowRuns:
-        """Give the runs of all objects, in raster order and as long as can be; ends the taking in."""
-        labels, y, x, lengths = np.concatenate([np.zeros((4, 0), dtype=np.int32), *self._parts], axis=1)
-        self._parts.clear()
-        order = np.argsort(y.astype(np.int64) * self._width + x)
-        labels, y, x, lengths = labels[order], y[order], x[order], lengths[order]
-        # Where a window ends, a run may go on in the next one.
-        goes_on = (labels[1:] == labels[:-1]) & (y[1:] == y[:-1]) & (x[1:] == x[:-1] + lengths[:-1])
-        first = np.flatnonzero(np.append(np.ones(min(labels.size, 1), dtype=np.bool_), ~goes_on))
-        summed = np.add.reduceat(lengths, first, dtype=np.int64) if first.size else np.zeros(0, dtype=np.int64)
-        columns = [column[first].astype(np.int64) for column in (labels, y, x)]
-        return RowRuns(*columns, summed, self.areas_px.size - 1, self._height, self._width)
+    def keep(self, is_kept: npt.NDArray[np.bool_]) -> tuple[RowRuns, Int64Array]:
+        """Keep the objects for which ``is_kept[number]``; ends the taking in.
+
+        Returns
+        -------
+        RowRuns
+            Of the objects that are kept, labelled 1 to N by their first pixels; the runs in raster order and as long as
+            can be.
+        int64 (object,)
+            The former number of each of them.
+        """
+        # One row of windows after the other, and into place: beside the result little more than the parts is held.
+        columns = np.empty((4, sum(part.shape[1] for parts in self._parts.values() for part in parts)), dtype=np.int64)
+        new_label = np.zeros(self.areas_px.size, dtype=np.int64)
+        former: list[Int64Array] = []
+        count, end = 0, 0
+        for top in sorted(self._parts):
+            runs = _joined(np.concatenate(self._parts.pop(top), axis=1), self._width)
+            runs = runs[:, is_kept[runs[0]]]
+            numbers, first = np.unique(runs[0], return_index=True)
+            is_new = new_label[numbers] == 0
+            found = numbers[is_new][np.argsort(first[is_new])].astype(np.int64)
+            new_label[found] = count + 1 + np.arange(found.size)
+            former.append(found)
+            count += found.size
+            columns[:, end : end + runs.shape[1]] = runs
+            columns[0, end : end + runs.shape[1]] = new_label[runs[0]]
+            end += runs.shape[1]
+        labels, y, x, lengths = columns[:, :end]
+        return RowRuns(labels, y, x, lengths, count, self._height, self._width), np.concatenate([_NONE, *former])
 
 
-def keep_runs(runs: RowRuns, is_kept: npt.NDArray[np.bool_]) -> tuple[RowRuns, Int64Array]:
-    """Keep the objects for which ``is_kept[label]``, numbered by their first runs.
+_NONE = np.zeros(0, dtype=np.int64)
 
-    Returns
-    -------
-    RowRuns
-        Of the objects that are kept, labelled 1 to N.
-    int64 (object,)
-        The former number of each of them.
-    """
-    first_run = np.full(runs.count + 1, runs.labels.size, dtype=np.int64)
-    first_run[runs.labels[::-1]] = np.arange(runs.labels.size)[::-1]
-    kept = np.flatnonzero(is_kept & (first_run < runs.labels.size))
-    kept = kept[np.argsort(first_run[kept])]
-    new_label = np.zeros(runs.count + 1, dtype=np.int64)
-    new_label[kept] = np.arange(1, kept.size + 1)
-    labels = new_label[runs.labels]
-    stays = labels > 0
-    columns = [column[stays] for column in (labels, runs.y, runs.x, runs.lengths)]
-    return RowRuns(*columns, kept.size, runs.height, runs.width), kept
+
+def _joined(runs: npt.NDArray[np.int32], width: int) -> npt.NDArray[np.int32]:
+    """Bring runs ``(4, run)`` in raster order; where one goes on in the next window the two become one."""
+    runs = runs[:, np.argsort(runs[1].astype(np.int64) * width + runs[2])]
+    labels, y, x, lengths = runs
+    goes_on = (labels[1:] == labels[:-1]) & (y[1:] == y[:-1]) & (x[1:] == x[:-1] + lengths[:-1])
+    if not goes_on.any():
+        return runs
+    first = np.flatnonzero(np.append(True, ~goes_on))
+    joined = runs[:, first]
+    joined[3] = np.add.reduceat(lengths, first)
+    return joined

@@ -32,7 +32,7 @@ from monolayer_core.row_runs import Float64Array, RowRuns
 from monolayer_core.row_source import RowSource, bands
 from monolayer_core.tiling import TilePlan, stream_tiles
 from monolayer_core.window_input import COUNTED_TYPES, WindowInput
-from monolayer_core.window_objects import WindowObjects, keep_runs
+from monolayer_core.window_objects import WindowObjects
 from monolayer_core.window_split import DEFAULT_WINDOWS, Windows, fill_small_holes, plan_windows
 
 
@@ -232,15 +232,15 @@ def interpret_windows(
     for region, labels in image.split():
         objects.add(region, labels, _planes_to_sum(answer, card, region))
 
-    runs, areas_px = objects.runs(), objects.areas_px
+    areas_px = objects.areas_px
     min_area_px = thresholds.min_area_px if options.min_area_px is None else options.min_area_px
     is_kept = areas_px >= max(min_area_px, 1)
     if options.threshold is None:  # who lowers the threshold is looking for faint objects
         is_kept &= objects.means("foreground") >= 255 * thresholds.min_score
     percent = 100.0 * int(areas_px[is_kept].sum()) / (height * width)
     if options.exclude_border:
-        is_kept[1:] &= ~runs.at_edge
-    runs, former = keep_runs(runs, is_kept)
+        is_kept &= ~objects.at_edge
+    runs, former = objects.keep(is_kept)
     mean_of_plane = {name: objects.means(name)[former] for name in objects.sums}
     return Segmentation(
         runs=runs,
