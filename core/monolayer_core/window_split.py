@@ -29,7 +29,7 @@ class Windows:
     """
 
     cell_px: int = 128
-    cells: int = 8
+    cells: int = 4
 
 
 DEFAULT_WINDOWS = Windows()
