@@ -94,7 +94,17 @@ def measure(
     >>> found.area_px, found.centroid_px.tolist(), found.area_um2.tolist()
     (array([4, 1]), [[0.5, 0.5], [1.0, 2.0]], [1.0, 0.25])
     """
-    runs = find_row_runs(labels)
+    return measure_runs(find_row_runs(labels), intensity, pixel_size_um=pixel_size_um, solidity=solidity)
+
+
+def measure_runs(
+    runs: RowRuns,
+    intensity: npt.NDArray[np.number] | None = None,
+    *,
+    pixel_size_um: float | None = None,
+    solidity: bool = False,
+) -> Measurements:
+    """Measure every object of which the runs are known; see `measure`."""
     area = runs.areas_px
     if not area.all():
         raise ValueError(f"label {int(area.argmin()) + 1} has no pixel: relabel the image to 1..N")

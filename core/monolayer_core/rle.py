@@ -13,7 +13,7 @@ Encoding and decoding treat all objects of an image together. What is read is ne
 refused with the row and the place, and a number however large costs no memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from monolayer_core.arrays import LabelImage
 from monolayer_core.errors import RunLengthError
 from monolayer_core.run_text import read_decimals, read_five_bits, row_name, write_decimals, write_five_bits
 from monolayer_core.runs import Int64Array, Runs, find_runs, paint_runs
+
+_RUNS_AT_ONCE = 1 << 18
 
 
 def encode_kaggle(labels: npt.NDArray[np.integer], count: int | None = None) -> list[str]:
@@ -49,9 +51,16 @@ def encode_kaggle(labels: npt.NDArray[np.integer], count: int | None = None) -> 
     >>> encode_kaggle(np.array([[1, 0, 2], [1, 2, 2]]))
     ['1 2', '4 3']
     """
-    runs = find_runs(labels, count)
-    numbers = np.column_stack([runs.starts + 1, runs.lengths]).ravel()
-    return write_decimals(numbers, 2 * runs.runs_per_object)
+    return encode_kaggle_runs(find_runs(labels, count))
+
+
+def encode_kaggle_runs(runs: Runs) -> list[str]:
+    """Encode objects whose column-major runs are known; see `encode_kaggle`."""
+    rows: list[str] = []
+    for part in _in_parts(runs):
+        numbers = np.column_stack([part.starts + 1, part.lengths]).ravel()
+        rows += write_decimals(numbers, 2 * part.runs_per_object)
+    return rows
 
 
 def decode_kaggle(rows: Sequence[str], height: int, width: int) -> LabelImage:
@@ -149,7 +158,12 @@ def encode_coco(labels: npt.NDArray[np.integer], count: int | None = None) -> li
     >>> encode_coco(np.ones((4, 5), dtype=np.int32)), encode_coco(np.zeros((4, 5), dtype=np.int32), count=1)
     (['0d0'], ['d0'])
     """
-    return write_five_bits(*_counts_of(find_runs(labels, count)))
+    return encode_coco_runs(find_runs(labels, count))
+
+
+def encode_coco_runs(runs: Runs) -> list[str]:
+    """Encode objects whose column-major runs are known; see `encode_coco`."""
+    return [text for part in _in_parts(runs) for text in write_five_bits(*_counts_of(part))]
 
 
 def decode_coco(strings: Sequence[str], height: int, width: int) -> LabelImage:
@@ -215,6 +229,20 @@ def parse_coco(strings: Sequence[str], height: int, width: int) -> Runs:
     # Every string covers the image once, so the running sum over all of them tells the place within each.
     starts = np.cumsum(counts)[is_run] - lengths - objects * size
     return Runs(objects, starts, lengths, len(strings), height, width)
+
+
+def _in_parts(runs: Runs) -> Iterator[Runs]:
+    """Cut the objects into groups of some `_RUNS_AT_ONCE` runs: text is worked on in arrays of many bytes a run."""
+    ends = np.cumsum(runs.runs_per_object)
+    first, begin = 0, 0
+    while first < runs.count:
+        last = max(first + 1, int(np.searchsorted(ends, begin + _RUNS_AT_ONCE, side="right")))
+        end = int(ends[last - 1])
+        part = slice(begin, end)
+        yield Runs(
+            runs.objects[part] - first, runs.starts[part], runs.lengths[part], last - first, runs.height, runs.width
+        )
+        first, begin = last, end
 
 
 def _counts_of(runs: Runs) -> tuple[Int64Array, Int64Array]:

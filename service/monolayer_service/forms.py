@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from monolayer_core.column_runs import find_column_runs
 from monolayer_core.image_io import encode_label_tiff, encode_png
-from monolayer_core.measure import Measurements, measure
+from monolayer_core.measure import Measurements, measure_runs
 from monolayer_core.normalization import normalize
 from monolayer_core.overlay import draw_overlay
 from monolayer_core.polygons import trace_polygons
 from monolayer_core.quality import assess_quality
-from monolayer_core.rle import encode_coco, encode_kaggle
+from monolayer_core.rle import encode_coco_runs, encode_kaggle_runs
 from monolayer_core.submission import write_submission
 from monolayer_service.analysis import Analysis
 from monolayer_service.options import Options
@@ -37,14 +38,13 @@ MEDIA_TYPES = {
 
 def render_segmentation(analysis: Analysis, options: Options, form: str) -> bytes:
     """Write the answer of ``/v1/segment`` in one of the forms of `MEDIA_TYPES`."""
-    labels = analysis.segmentation.labels
-    image = analysis.source.image
+    found, image = analysis.segmentation, analysis.source.image
     if form == "csv":
-        return render_submission({analysis.source.image_id: encode_kaggle(labels)})
+        return render_submission({analysis.source.image_id: encode_kaggle_runs(find_column_runs(found.runs))})
     if form == "tiff":
-        return encode_label_tiff(labels, image.pixel_size_um)
+        return encode_label_tiff(found.labels, image.pixel_size_um)
     if form == "png":
-        return encode_png(draw_overlay(normalize(image.pixels), labels))
+        return encode_png(draw_overlay(normalize(image.pixels), found.labels))
     rle = None if options.rle == "none" else {"format": options.rle, "order": "F"}
     return orjson.dumps(_summary(analysis, options) | {"instances": _instances(analysis, options), "rle": rle})
 
@@ -124,8 +124,8 @@ def _ratios(counts: dict[str, int]) -> dict[str, float | None]:
 def _instances(analysis: Analysis, options: Options) -> list[dict[str, Any]]:
     """Build one record an object; columns are computed for all objects at once and only zipped here."""
     found, image = analysis.segmentation, analysis.source.image
-    measured = measure(
-        found.labels,
+    measured = measure_runs(
+        found.runs,
         image.pixels if options.measurements else None,
         pixel_size_um=image.pixel_size_um,
         solidity=options.measurements,
@@ -145,10 +145,11 @@ def _instances(analysis: Analysis, options: Options) -> list[dict[str, Any]]:
     if options.measurements:
         columns |= _shape_columns(measured)
     if options.rle == "kaggle":
-        columns["rle"] = encode_kaggle(found.labels)
+        columns["rle"] = encode_kaggle_runs(find_column_runs(found.runs))
     elif options.rle == "coco":
-        size = list(found.labels.shape)
-        columns["rle"] = [{"size": size, "counts": counts} for counts in encode_coco(found.labels)]
+        size = [found.runs.height, found.runs.width]
+        strings = encode_coco_runs(find_column_runs(found.runs))
+        columns["rle"] = [{"size": size, "counts": counts} for counts in strings]
     if options.polygons:
         columns["polygon"] = trace_polygons(found.labels, measured.bbox_px)
     names = tuple(columns)

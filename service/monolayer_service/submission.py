@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from monolayer_core.column_runs import find_column_runs
 from monolayer_core.errors import ImageError, ImageTooLargeError, MonolayerError, OptionError
 from monolayer_core.image_io import ImageLimits
-from monolayer_core.rle import encode_kaggle
+from monolayer_core.rle import encode_kaggle_runs
 from monolayer_service.analysis import Analyst, check_header, decode
 from monolayer_service.errors import RejectedImagesError
 from monolayer_service.options import Options
@@ -119,7 +120,7 @@ def analyse_submission(
         if analysis.fallback is not None:
             fallbacks[analysis.fallback.reason] += 1
         with work.timings.measure("encode"):
-            rows[image_id] = encode_kaggle(analysis.segmentation.labels)
+            rows[image_id] = encode_kaggle_runs(find_column_runs(analysis.segmentation.runs))
     if options.on_error == "fail":
         images.refuse_failures()
     skipped = [failure["image_id"] for failure in images.failures]

@@ -271,3 +271,11 @@ def test_runs_outside_their_image_are_not_painted():
 
 def test_an_array_without_pixels_has_no_runs():
     assert encode_kaggle(np.zeros((0, 4), dtype=np.int32)) == []
+
+
+@given(blocky_label_images(), st.integers(1, 5))
+def test_objects_are_encoded_alike_in_parts(labels, at_once):
+    expected = encode_kaggle(labels), encode_coco(labels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rle, "_RUNS_AT_ONCE", at_once)
+        assert (encode_kaggle(labels), encode_coco(labels)) == expected

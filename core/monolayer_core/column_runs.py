@@ -1,0 +1,56 @@
+"""From horizontal runs to the column-major ones of the encodings, without a label image of the whole."""
+
+import numpy as np
+
+from monolayer_core.row_runs import Int64Array, RowRuns
+from monolayer_core.runs import Runs
+
+_BAND_PX = 1 << 20
+"""Pixels that are painted at once."""
+
+
+def find_column_runs(rows: RowRuns) -> Runs:
+    """Find the column-major runs of all objects: what `runs.find_runs` finds in the label image.
+
+    Bands of rows are painted. A run begins where a pixel has another label than the one above it, and ends where the
+    next one has; both are noted as one number, object and place, and the k-th beginning belongs to the k-th end.
+
+    Parameters
+    ----------
+    rows : RowRuns
+        All objects, in raster order; object ``i`` has the label ``i + 1``.
+
+    Examples
+    --------
+    >>> from monolayer_core.row_runs import find_row_runs
+    >>> runs = find_column_runs(find_row_runs(np.array([[1, 0, 2], [1, 2, 2]], dtype=np.int32)))
+    >>> runs.objects, runs.starts, runs.lengths
+    (array([0, 1]), array([0, 3]), array([2, 3]))
+    """
+    height, width = rows.height, rows.width
+    step = height * width + 1
+    begins: list[Int64Array] = []
+    ends: list[Int64Array] = []
+    above = np.zeros((1, width), dtype=np.int32)
+    for top in range(0, height, max(1, _BAND_PX // max(width, 1))):
+        bottom = min(top + max(1, _BAND_PX // max(width, 1)), height)
+        band = np.concatenate([above, rows.paint(slice(top, bottom))])
+        y, x = np.nonzero(band[1:] != band[:-1])
+        place = x * np.int64(height) + y + top
+        for keys, labels in ((begins, band[y + 1, x]), (ends, band[y, x])):
+            is_object = labels > 0
+            keys.append((labels[is_object].astype(np.int64) - 1) * step + place[is_object])
+        above = band[-1:]
+    x = np.flatnonzero(above[0])
+    ends.append((above[0, x].astype(np.int64) - 1) * step + (x + 1) * np.int64(height))
+
+    begin, end = np.sort(np.concatenate([_NONE, *begins])), np.sort(np.concatenate(ends))
+    # A run that ends at the foot of a column may go on at the head of the next one.
+    is_begin, is_end = np.ones(begin.size, dtype=np.bool_), np.ones(end.size, dtype=np.bool_)
+    is_begin[1:] = is_end[:-1] = begin[1:] != end[:-1]
+    begin, end = begin[is_begin], end[is_end]
+    objects, starts = np.divmod(begin, step)
+    return Runs(objects, starts, end - begin, rows.count, height, width)
+
+
+_NONE = np.zeros(0, dtype=np.int64)
