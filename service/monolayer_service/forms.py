@@ -6,6 +6,7 @@ the same bytes.
 
 import io
 import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -28,6 +29,8 @@ from monolayer_service.options import Options
 DECIMALS = 4
 """Of pixels, scores and percentages in JSON: finer than anything that was measured."""
 
+_RECORDS_AT_ONCE = 1 << 12
+
 MEDIA_TYPES = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
@@ -46,7 +49,10 @@ def render_segmentation(analysis: Analysis, options: Options, form: str) -> byte
     if form == "png":
         return encode_png(draw_overlay(normalize(image.pixels), found.labels))
     rle = None if options.rle == "none" else {"format": options.rle, "order": "F"}
-    return orjson.dumps(_summary(analysis, options) | {"instances": _instances(analysis, options), "rle": rle})
+    # Records of many objects take ten times the memory of their text: some are made, written and forgotten at a time.
+    instances = b",".join(orjson.dumps(records)[1:-1] for records in _instances(analysis, options))
+    head = orjson.dumps(_summary(analysis, options))[:-1]
+    return b"".join([head, b',"instances":[', instances, b'],"rle":', orjson.dumps(rle), b"}"])
 
 
 def render_confluency(analysis: Analysis, options: Options) -> bytes:
@@ -121,8 +127,8 @@ def _ratios(counts: dict[str, int]) -> dict[str, float | None]:
     }
 
 
-def _instances(analysis: Analysis, options: Options) -> list[dict[str, Any]]:
-    """Build one record an object; columns are computed for all objects at once and only zipped here."""
+def _instances(analysis: Analysis, options: Options) -> Iterator[list[dict[str, Any]]]:
+    """Build one record an object, some at a time; numbers are computed for all objects at once and only zipped here."""
     found, image = analysis.segmentation, analysis.source.image
     measured = measure_runs(
         found.runs,
@@ -130,33 +136,39 @@ def _instances(analysis: Analysis, options: Options) -> list[dict[str, Any]]:
         pixel_size_um=image.pixel_size_um,
         solidity=options.measurements,
     )
-    columns: dict[str, list[Any]] = {
-        "id": list(range(1, len(measured) + 1)),
-        "class": [found.class_names[index] for index in found.class_ids.tolist()],
-        "score": [None] * len(measured) if found.scores is None else _rounded(found.scores),
-        "bbox": [
-            {"y": y, "x": x, "height": height, "width": width} for y, x, height, width in measured.bbox_px.tolist()
-        ],
-        "centroid": [{"y": y, "x": x} for y, x in _rounded(measured.centroid_px)],
-        "area_px": measured.area_px.tolist(),
-    }
-    if measured.area_um2 is not None:
-        columns["area_um2"] = _rounded(measured.area_um2)
-    if options.measurements:
-        columns |= _shape_columns(measured)
+    rle: Sequence[Any] = ()
     if options.rle == "kaggle":
-        columns["rle"] = encode_kaggle_runs(find_column_runs(found.runs))
+        rle = encode_kaggle_runs(find_column_runs(found.runs))
     elif options.rle == "coco":
         size = [found.runs.height, found.runs.width]
-        strings = encode_coco_runs(find_column_runs(found.runs))
-        columns["rle"] = [{"size": size, "counts": counts} for counts in strings]
-    if options.polygons:
-        columns["polygon"] = trace_polygons(found.labels, measured.bbox_px)
-    names = tuple(columns)
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        rle = [{"size": size, "counts": counts} for counts in encode_coco_runs(find_column_runs(found.runs))]
+    polygons = trace_polygons(found.labels, measured.bbox_px) if options.polygons else ()
+    for first in range(0, len(measured), _RECORDS_AT_ONCE):
+        part = slice(first, min(first + _RECORDS_AT_ONCE, len(measured)))
+        columns: dict[str, Sequence[Any]] = {
+            "id": range(part.start + 1, part.stop + 1),
+            "class": [found.class_names[index] for index in found.class_ids[part].tolist()],
+            "score": [None] * (part.stop - part.start) if found.scores is None else _rounded(found.scores[part]),
+            "bbox": [
+                {"y": y, "x": x, "height": height, "width": width}
+                for y, x, height, width in measured.bbox_px[part].tolist()
+            ],
+            "centroid": [{"y": y, "x": x} for y, x in _rounded(measured.centroid_px[part])],
+            "area_px": measured.area_px[part].tolist(),
+        }
+        if measured.area_um2 is not None:
+            columns["area_um2"] = _rounded(measured.area_um2[part])
+        if options.measurements:
+            columns |= _shape_columns(measured, part)
+        if options.rle != "none":
+            columns["rle"] = rle[part]
+        if options.polygons:
+            columns["polygon"] = polygons[part]
+        names = tuple(columns)
+        yield [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _shape_columns(measured: Measurements) -> dict[str, list[Any]]:
+def _shape_columns(measured: Measurements, part: slice) -> dict[str, list[Any]]:
     named = {
         "equivalent_diameter_px": measured.equivalent_diameter_px,
         "equivalent_diameter_um": measured.equivalent_diameter_um,
@@ -164,7 +176,7 @@ def _shape_columns(measured: Measurements) -> dict[str, list[Any]]:
         "solidity": measured.solidity,
         "mean_intensity": measured.mean_intensity,
     }
-    return {name: _rounded(column) for name, column in named.items() if column is not None}
+    return {name: _rounded(column[part]) for name, column in named.items() if column is not None}
 
 
 def _rounded(values: npt.NDArray[np.floating]) -> list[Any]:

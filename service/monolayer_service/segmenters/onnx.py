@@ -1,17 +1,25 @@
 """The network's way through core's pipeline, in the request's thread; its runs are the scheduler's."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from monolayer_core.arrays import Pixels
 from monolayer_core.errors import PredictionError
 from monolayer_core.model_card import ModelCard
-from monolayer_core.pipeline import Segmentation, interpret, prepare
+from monolayer_core.pipeline import Segmentation, SegmentOptions, interpret, prepare
 from monolayer_core.prediction import VIEWS_OF_TTA, plan_prediction, stream_probabilities
+from monolayer_core.row_source import ArrayRows, RowSource
+from monolayer_core.window_pipeline import interpret_windows, prepare_windows, stream_windows, why_whole
 from monolayer_service.options import Options
-from monolayer_service.scheduler.scheduler import TileScheduler
+from monolayer_service.scheduler.scheduler import TileScheduler, TileStream
 from monolayer_service.segmenters.base import ModelUse, Work, segment_options
 from monolayer_service.segmenters.faults import FaultTolerantEngine
 from monolayer_service.segmenters.session import CPU, Network, TileSize
+
+WHOLE_IMAGE_PX = 1 << 22
+"""Larger images are segmented in windows, where that can be done: the answer is the same, the memory is bounded."""
 
 
 class OnnxSegmenter:
@@ -48,12 +56,45 @@ class OnnxSegmenter:
         """See `Segmenter.segment`."""
         card = self.network.card
         choices = segment_options(options)
+        source = ArrayRows(pixels)
+        if source.height * source.width > WHOLE_IMAGE_PX and why_whole(source, card, choices) is None:
+            segmentation, device = self._segment_windows(source, choices, work)
+        else:
+            segmentation, device = self._segment_whole(pixels, choices, work)
+        return segmentation, ModelUse(card.name, card.version, self.network.sha256, device)
+
+    def _segment_whole(self, pixels: Pixels, choices: SegmentOptions, work: Work) -> tuple[Segmentation, str]:
+        """Give the objects, and where the network ran."""
+        card = self.network.card
         with work.timings.measure("prepare"):
             image = prepare(pixels, card, choices)
         height, width = image.shape[:2]
         plan = plan_prediction(height, width, card, sides=self.tile_sides)
-        tiles_px = plan.computed_px * (VIEWS_OF_TTA if choices.tta else 1)
-        megapixels_per_px = height * width / 1e6 / tiles_px
+        views = VIEWS_OF_TTA if choices.tta else 1
+        with self._open(height * width, views * plan.computed_px, work) as stream:
+            probabilities = stream_probabilities(image, card, stream.answers, plan, tta=choices.tta)
+        work.cancellation.check()
+        with work.timings.measure("postprocess"):
+            segmentation = interpret(probabilities, card, choices, image=image, with_scores=work.scores)
+        return segmentation, stream.device
+
+    def _segment_windows(self, source: RowSource, choices: SegmentOptions, work: Work) -> tuple[Segmentation, str]:
+        """Give the objects, and where the network ran."""
+        card = self.network.card
+        with work.timings.measure("prepare"):
+            image = prepare_windows(source, card, choices)
+        plan = plan_prediction(source.height, source.width, card, sides=self.tile_sides)
+        with self._open(source.height * source.width, plan.computed_px, work) as stream:
+            answer = stream_windows(image, card, stream.answers, plan, choices)
+        work.cancellation.check()
+        with work.timings.measure("postprocess"):
+            segmentation = interpret_windows(answer, card, choices)
+        return segmentation, stream.device
+
+    @contextmanager
+    def _open(self, image_px: int, tiles_px: int, work: Work) -> Iterator[TileStream]:
+        """Let in the tiles of an image of `image_px` pixels, `tiles_px` in all, and time them."""
+        megapixels_per_px = image_px / 1e6 / tiles_px
         with (
             work.timings.measure("inference"),
             self._scheduler.open(
@@ -64,11 +105,7 @@ class OnnxSegmenter:
                 lambda area_px: work.progress(area_px * megapixels_per_px),
             ) as stream,
         ):
-            probabilities = stream_probabilities(image, card, stream.answers, plan, tta=choices.tta)
-        work.cancellation.check()
-        with work.timings.measure("postprocess"):
-            segmentation = interpret(probabilities, card, choices, image=image, with_scores=work.scores)
-        return segmentation, ModelUse(card.name, card.version, self.network.sha256, stream.device)
+            yield stream
 
 
 def usable_sides(card: ModelCard, max_side: int) -> tuple[int, ...]:
