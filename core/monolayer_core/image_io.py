@@ -8,6 +8,7 @@ the orientation in EXIF or TIFF tags is ignored, because masks must lie on the p
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from monolayer_core.image_formats import bmp, jpeg, npy, png, tiff
 from monolayer_core.image_formats.axes import PlaneChoice, choose_plane, resolve_axes
 from monolayer_core.image_formats.encoding import encode_label_tiff, encode_png
 from monolayer_core.image_formats.stored import Format, StoredImage
+from monolayer_core.row_source import ArrayRows, RowSource
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -37,6 +39,7 @@ __all__ = [
     "decode_image",
     "encode_label_tiff",
     "encode_png",
+    "open_rows",
     "read_header",
 ]
 
@@ -204,6 +207,86 @@ def decode_image(data: bytes, options: ReadOptions = DEFAULT_OPTIONS, limits: Im
     EmptyImageError, UnknownFormatError, OptionError
         As for `read_header`.
     """
+    stored, header, plane = _choose(data, options, limits)
+    pixels = plane.finish(stored.decode(plane.outer))
+    return Image(pixels, stored.format, header.pixel_size_um, 1 if pixels.ndim == 2 else 3)
+
+
+def open_rows(data: bytes, options: ReadOptions = DEFAULT_OPTIONS, limits: ImageLimits = DEFAULT_LIMITS) -> RowSource:
+    """Open one plane of an image file to be read by rows.
+
+    What can be read by strips or tiles (TIFF) is decompressed where it is looked at, and again when it is looked at
+    again; pixels that lie in the file as they are are not copied. Other formats are decoded here, whole.
+
+    Parameters
+    ----------
+    data, options, limits
+        As for `decode_image`; `data` is kept as long as the result is.
+
+    Raises
+    ------
+    ImageError, OptionError
+        As for `decode_image`. Damage within a strip or tile, and NaN or infinity, are found when its rows are read.
+    """
+    stored, header, plane = _choose(data, options, limits)
+    # Where the caller says that the file's rows are columns, a row of the image is spread over all of the file.
+    is_by_rows = all(header.axes.index(letter) == stored.axes.find(letter) for letter in "YX")
+    if stored.open_rows is None or not is_by_rows:
+        return ArrayRows(plane.finish(stored.decode(plane.outer)))
+    return _StoredRows(header.height, header.width, plane, stored.open_rows(plane.outer))
+
+
+class _Plane(NamedTuple):
+    """Which of the stored pixels are the image.
+
+    Attributes
+    ----------
+    outer
+        Index along each axis that counts planes.
+    inner
+        Index along the axes of a plane, None for those that stay.
+    letters
+        Of the axes that stay.
+    """
+
+    outer: tuple[int, ...]
+    inner: tuple[int | None, ...]
+    letters: str
+
+    def finish(self, stored: Pixels) -> Pixels:
+        """Make of stored pixels, or of some rows of them, what an `Image` holds."""
+        plane = stored[tuple(slice(None) if position is None else position for position in self.inner)]
+        return _finish(_grey_or_rgb(plane, self.letters))
+
+
+class _StoredRows:
+    """Rows of a plane as they are decoded; the rows last read are kept, since neighbours ask for the same."""
+
+    def __init__(self, height: int, width: int, plane: _Plane, read: Callable[[slice], Pixels]) -> None:
+        self.height = height
+        self.width = width
+        self._plane = plane
+        self._read = read
+        self._last: tuple[int, int] | None = None
+        self._pixels = self.read(slice(0, 1))
+
+    @property
+    def channels(self) -> int:
+        return 1 if self._pixels.ndim == 2 else int(self._pixels.shape[2])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._pixels.dtype
+
+    def read(self, rows: slice) -> Pixels:
+        if self._last != (rows.start, rows.stop):
+            self._pixels = self._plane.finish(self._read(rows))
+            self._last = rows.start, rows.stop
+        return self._pixels
+
+
+def _choose(data: bytes, options: ReadOptions, limits: ImageLimits) -> tuple[StoredImage, ImageHeader, _Plane]:
+    """Describe a file, check its size and find the plane that is meant."""
     stored = _describe(data, options)
     axes = resolve_axes(stored.shape, stored.axes, options)
     header = _header(stored, axes, options)
@@ -212,11 +295,8 @@ def decode_image(data: bytes, options: ReadOptions = DEFAULT_OPTIONS, limits: Im
     outer, inner = index[: stored.planes], index[stored.planes :]
     if None in outer:
         raise OptionError(f"axes={axes}: the first {stored.planes} axes count pages, which hold rows and columns whole")
-    plane = stored.decode(tuple(position or 0 for position in outer))
-    plane = plane[tuple(slice(None) if position is None else position for position in inner)]
     letters = "".join(letter for letter, position in zip(axes, index, strict=True) if position is None)
-    pixels = _finish(_grey_or_rgb(plane, letters))
-    return Image(pixels, stored.format, header.pixel_size_um, 1 if pixels.ndim == 2 else 3)
+    return stored, header, _Plane(tuple(position or 0 for position in outer), inner, letters)
 
 
 def _describe(data: bytes, options: ReadOptions) -> StoredImage:

@@ -38,6 +38,9 @@ class StoredImage:
         Memory that one call of `decode` needs for its result.
     pixel_size_um
         Side of a pixel in micrometres, None where the file does not say.
+    open_rows
+        Takes what `decode` takes and gives a function from rows to their pixels, which are those of `decode` but for
+        the length of the axis Y. None where the whole plane must be decoded at once.
     """
 
     format: Format
@@ -48,6 +51,7 @@ class StoredImage:
     planes: int = 0
     decoded_bytes: int = 0
     pixel_size_um: float | None = None
+    open_rows: Callable[[tuple[int, ...]], Callable[[slice], Pixels]] | None = None
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in "buif":

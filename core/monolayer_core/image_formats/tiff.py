@@ -7,6 +7,7 @@ with zeros), and that the colours are such as have a meaning.
 
 import io
 import struct
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -18,6 +19,7 @@ from monolayer_core.errors import ImageTooLargeError, TruncatedImageError, Unusa
 from monolayer_core.image_formats import jpeg
 from monolayer_core.image_formats.stored import StoredImage, damage_refused
 from monolayer_core.image_formats.tiff_pixel_size import pixel_size_um
+from monolayer_core.image_formats.tiff_rows import decode_rows, view_plain
 from monolayer_core.image_formats.tiff_stack import PagePlace, read_stack
 
 _LAYOUTS = {
@@ -87,6 +89,21 @@ def describe(data: bytes) -> StoredImage:
             pixels = _read_plane(data, file.pages, place, page)
             return _colours(pixels, page, palette_is_colour).reshape(page_shape)
 
+    def open_rows(index: tuple[int, ...]) -> Callable[[slice], Pixels]:
+        place = stack.locate(index)
+        with damage_refused("TIFF"):
+            here = _page_at(data, file.pages, place, page)
+            plain = view_plain(data, here, place.planes_before)
+        y = page_axes.index("Y")
+
+        def read(rows: slice) -> Pixels:
+            with damage_refused("TIFF"):
+                pixels = decode_rows(data, here, rows) if plain is None else plain[:, :, rows]
+                shape = (*page_shape[:y], rows.stop - rows.start, *page_shape[y + 1 :])
+                return _colours(pixels, page, palette_is_colour).reshape(shape)
+
+        return read
+
     return StoredImage(
         "tiff",
         (*stack.lengths, *page_shape),
@@ -96,6 +113,7 @@ def describe(data: bytes) -> StoredImage:
         planes=len(stack.lengths),
         decoded_bytes=needed,
         pixel_size_um=size,
+        open_rows=open_rows,
     )
 
 
@@ -164,19 +182,20 @@ def _decoded_type(page: tifffile.TiffPage, palette_is_colour: bool) -> np.dtype[
     return np.dtype(page.dtype)
 
 
-def _read_plane(data: bytes, pages: tifffile.TiffPages, place: PagePlace, first: tifffile.TiffPage) -> Pixels:
+def _page_at(data: bytes, pages: tifffile.TiffPages, place: PagePlace, first: tifffile.TiffPage) -> tifffile.TiffPage:
+    """Give the page of a plane, checked to be like the first one and to lie whole within the file."""
     page = pages[place.page]
     if not isinstance(page, tifffile.TiffPage) or page.hash != first.hash:
         raise TruncatedImageError("the TIFF data is damaged: the pages of a stack differ in size or type")
     _check_segments(data, page, place)
-    if place.planes_before:
-        plane: Pixels = np.frombuffer(
-            data,
-            dtype=np.dtype(page.dtype).newbyteorder(page.parent.byteorder),
-            count=prod(page.shaped),
-            offset=page.dataoffsets[0] + place.planes_before * page.nbytes,
-        )
-        return plane.reshape(page.shaped)
+    return page
+
+
+def _read_plane(data: bytes, pages: tifffile.TiffPages, place: PagePlace, first: tifffile.TiffPage) -> Pixels:
+    page = _page_at(data, pages, place, first)
+    plain = view_plain(data, page, place.planes_before)
+    if plain is not None:
+        return plain
     pixels: Pixels = page.asarray(squeeze=False, maxworkers=1)
     return pixels
 
