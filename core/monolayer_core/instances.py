@@ -5,6 +5,7 @@ only at a corner are one component until something splits them, and a hole does 
 """
 
 import math
+from typing import Final
 
 import cv2
 import numpy as np
@@ -14,8 +15,8 @@ from monolayer_core.arrays import LabelImage, Mask
 from monolayer_core.measure import mean_values
 from monolayer_core.row_runs import RowRuns, find_row_runs
 
-FOREGROUND_CONNECTIVITY = 8
-BACKGROUND_CONNECTIVITY = 4
+FOREGROUND_CONNECTIVITY: Final = 8
+BACKGROUND_CONNECTIVITY: Final = 4
 
 
 def above(probabilities: npt.NDArray[np.uint8], threshold: float) -> Mask:

@@ -218,7 +218,8 @@ def _first_pixels(local: LabelImage, count: int, region: Region, width: int) -> 
     first = np.zeros(count, dtype=np.int64)
     first[local.ravel()[index]] = index
     y, x = np.divmod(first[1:], local.shape[1])
-    return (y + region[0].start) * width + x + region[1].start
+    pixels: Int64Array = (y + region[0].start) * width + x + region[1].start
+    return pixels
 
 
 def _at_edge(local: LabelImage, count: int, region: Region, grid: CellGrid) -> npt.NDArray[np.bool_]:

@@ -276,7 +276,8 @@ def _class_key(index: int) -> str:
 def _class_ids(mean_of_plane: Mapping[str, Float64Array], card: ModelCard, count: int) -> npt.NDArray[np.int64]:
     if len(card.classes) == 1:
         return np.zeros(count, dtype=np.int64)
-    return np.column_stack([mean_of_plane[_class_key(i)] for i in range(len(card.classes))]).argmax(axis=1)
+    means = np.column_stack([mean_of_plane[_class_key(i)] for i in range(len(card.classes))])
+    return np.asarray(means.argmax(axis=1), dtype=np.int64)
 
 
 def _scores(

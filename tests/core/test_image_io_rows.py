@@ -41,7 +41,10 @@ FILES = {
         tiff(GREY, photometric="palette", colormap=np.arange(768, dtype=np.uint16).reshape(3, 256) * 85, tile=(16, 16)),
         {},
     ),
-    "one channel of several": (tiff(np.stack([GREY, GREY + 3, GREY + 5]), photometric="minisblack", metadata={"axes": "CYX"}), {"channel": 1}),
+    "one channel of several": (
+        tiff(np.stack([GREY, GREY + 3, GREY + 5]), photometric="minisblack", metadata={"axes": "CYX"}),
+        {"channel": 1},
+    ),
     "one channel of samples": (
         tiff(RGB, planarconfig="contig", photometric="minisblack", compression="zlib", metadata={"axes": "YXS"}),
         {"channel": 2},

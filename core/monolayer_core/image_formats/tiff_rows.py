@@ -6,6 +6,7 @@ import numpy as np
 import tifffile
 
 from monolayer_core.arrays import Pixels
+from monolayer_core.errors import TruncatedImageError
 
 _SEPARATE = 2
 
@@ -50,6 +51,11 @@ def decode_rows(data: bytes, page: tifffile.TiffPage, rows: slice) -> Pixels:
     rows
         First and end, within the page.
 
+    Raises
+    ------
+    TruncatedImageError
+        A strip or tile is missing.
+
     Returns
     -------
     Pixels
@@ -65,6 +71,8 @@ def decode_rows(data: bytes, page: tifffile.TiffPage, rows: slice) -> Pixels:
                 number = (plane * down + row) * across + column
                 offset, length = page.dataoffsets[number], page.databytecounts[number]
                 segment, place, _ = page.decode(data[offset : offset + length], number, jpegtables=page.jpegtables)
+                if segment is None:
+                    raise TruncatedImageError(f"the TIFF data ends early: strip or tile {number} is missing")
                 top, left = place[2], place[3]
                 first, end = max(rows.start - top, 0), min(rows.stop, height, top + segment.shape[1]) - top
                 part = segment[0, first:end, : width - left]

@@ -1,0 +1,154 @@
+"""Bytes of memory a pixel that a large image takes, from the file's bytes to the answer's, above the idle process.
+
+A stand-in takes the network's place: it costs nothing and needs no model, so what is measured is everything around the
+network. Each case runs in a process of its own, after a small image has loaded whatever is loaded on first use.
+
+    python -m benchmarks.memory --side 4096 8192
+"""
+
+import argparse
+import ctypes
+import gc
+import io
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from monolayer_core.image_io import Image, decode_image, open_rows
+from monolayer_core.model_card import ModelCard, Output, Thresholds, TrainingData
+from monolayer_core.pipeline import segment
+from monolayer_core.row_source import ArrayRows, RowSource
+from monolayer_core.window_pipeline import interpret_windows, predict_windows
+from monolayer_service.analysis import Analysis, DecodedImage
+from monolayer_service.forms import render_segmentation
+from monolayer_service.options import Options
+
+PITCH_PX = {"scattered": 34, "closed": 20}
+"""Distance of the discs, of about 22 pixels each: apart from one another, or one layer from edge to edge."""
+
+WAYS = ("rows", "decoded", "whole")
+"""Read by rows; in windows of a decoded image, as the service does; and as a whole, as small images are."""
+
+CARD = ModelCard(
+    name="stand-in",
+    version="1",
+    task="instances",
+    confluency_of="nucleus",
+    channels="rgb",
+    outputs=(
+        Output(name="nucleus", role="class"),
+        Output(name="boundary", role="boundary"),
+        Output(name="distance", role="distance"),
+    ),
+    tile_sides=(256, 512, 1024),
+    halo=96,
+    divisor=16,
+    thresholds=Thresholds(seed=0.25, min_seed_area_px=20, min_area_px=25, max_hole_area_px=200),
+    training_data=TrainingData(name="none", licence="none", source="none", images=0, objects=0),
+)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.case is not None:
+        print(measure(*arguments.case, side=arguments.side[0]), flush=True)
+        return
+    print("| image | file | way | objects | bytes a pixel | seconds |\n| --- | --- | --- | --- | --- | --- |")
+    for side in arguments.side:
+        for kind in PITCH_PX:
+            for compression in ("none", "zlib"):
+                for way in arguments.way:
+                    case = [sys.executable, "-m", "benchmarks.memory", "--side", str(side)]
+                    subprocess.run([*case, "--case", kind, compression, way], check=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", type=int, nargs="+", default=[4096], help="height and width in pixels")
+    parser.add_argument("--way", nargs="+", choices=WAYS, default=["decoded"], help="how the image is looked at")
+    parser.add_argument("--case", nargs=3, metavar=("KIND", "COMPRESSION", "WAY"), help="measure in this process")
+    return parser.parse_args()
+
+
+def measure(kind: str, compression: str, way: str, *, side: int) -> str:
+    """One line of the table."""
+    answer(make_file(kind, compression, 512), way)
+    body = make_file(kind, compression, side)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    idle = memory("VmRSS") - len(body)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
+    began = time.perf_counter()
+    count = answer(body, way)
+    seconds = time.perf_counter() - began
+    per_pixel = (memory("VmHWM") - idle) / side**2
+    return f"| {kind}, {side}² | {compression} | {way} | {count} | {per_pixel:.1f} | {seconds:.0f} |"
+
+
+def answer(body: bytes, way: str) -> int:
+    """Number of objects in an answer that was written in full."""
+    source: RowSource
+    if way == "rows":
+        source = open_rows(body)
+        image = Image(np.zeros((1, 1), np.uint8), "tiff", None, 1)  # the service's summary still asks for pixels
+    else:
+        image = decode_image(body)
+        source = ArrayRows(image.pixels)
+    if way == "whole":
+        found = segment(image.pixels, CARD, stand_in)
+    else:
+        found = interpret_windows(predict_windows(source, CARD, stand_in), CARD)
+    analysis = Analysis(DecodedImage(image, "image", ""), found, None, None, "nucleus")
+    written = render_segmentation(analysis, Options(), "json")
+    if not written.endswith(b"}"):
+        raise RuntimeError("the answer is no JSON object")
+    return found.runs.count
+
+
+def make_file(kind: str, compression: str, side: int) -> bytes:
+    """A grey TIFF of discs, brighter towards their middle, with some noise."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((side, side), dtype=np.uint8)
+    discs = [
+        (x + int(shift[0]), y + int(shift[1]), 11 + int(shift[2]) // 2)
+        for y in range(PITCH_PX[kind] // 2, side, PITCH_PX[kind])
+        for x, shift in zip(
+            range(y % PITCH_PX[kind], side, PITCH_PX[kind]), rng.integers(-3, 4, (side, 3)), strict=False
+        )
+    ]
+    for level, inset in ((200, 0), (215, 5), (230, 8)):
+        for x, y, radius in discs:
+            cv2.circle(image, (x, y), radius - inset, level, -1)
+    for top in range(0, side, 256):
+        rows = image[top : top + 256]
+        rows += rng.integers(0, 8, rows.shape, dtype=np.uint8)
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, image, rowsperstrip=64, compression=None if compression == "none" else compression)
+    return stream.getvalue()
+
+
+def stand_in(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Inside, boundary and distance by grey level alone."""
+    grey = tiles[..., 0]
+    table = np.zeros((256, 3), dtype=np.uint8)
+    table[150:, 0] = 240
+    table[150:236, 1] = 250
+    table[236:, 2] = 255
+    return np.take(table, grey, axis=0)
+
+
+def memory(name: str) -> int:
+    """Memory of this process in bytes, as Linux counts it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024
+
+
+if __name__ == "__main__":
+    main()
