@@ -38,3 +38,18 @@ def test_sums_and_areas_are_those_of_boolean_masks(labels, dtype):
     numbers = range(1, labels.max() + 1)
     assert runs.areas_px.tolist() == [(labels == number).sum() for number in numbers]
     assert runs.sums(plane).tolist() == [plane[labels == number].sum() for number in numbers]
+
+
+@given(label_images, st.data())
+def test_bands_of_rows_are_painted_as_they_were(labels, data):
+    runs = find_row_runs(labels)
+    np.testing.assert_array_equal(runs.paint(), labels)
+    top = data.draw(st.integers(0, labels.shape[0]))
+    bottom = data.draw(st.integers(top, labels.shape[0]))
+    np.testing.assert_array_equal(runs.paint(slice(top, bottom)), labels[top:bottom])
+
+
+@given(label_images)
+def test_objects_at_the_edge_are_those_along_the_four_sides(labels):
+    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    assert (np.flatnonzero(find_row_runs(labels).at_edge) + 1).tolist() == edge[edge > 0].tolist()
