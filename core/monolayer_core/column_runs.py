@@ -44,13 +44,21 @@ def find_column_runs(rows: RowRuns) -> Runs:
     x = np.flatnonzero(above[0])
     ends.append((above[0, x].astype(np.int64) - 1) * step + (x + 1) * np.int64(height))
 
-    begin, end = np.sort(np.concatenate([_NONE, *begins])), np.sort(np.concatenate(ends))
+    begin, end = _sorted(begins), _sorted(ends)
     # A run that ends at the foot of a column may go on at the head of the next one.
     is_begin, is_end = np.ones(begin.size, dtype=np.bool_), np.ones(end.size, dtype=np.bool_)
     is_begin[1:] = is_end[:-1] = begin[1:] != end[:-1]
     begin, end = begin[is_begin], end[is_end]
     objects, starts = np.divmod(begin, step)
     return Runs(objects, starts, end - begin, rows.count, height, width)
+
+
+def _sorted(parts: list[Int64Array]) -> Int64Array:
+    """Put the parts together and in order; they are taken out of the list, since there may be hundreds of megabytes."""
+    keys = np.concatenate([_NONE, *parts])
+    parts.clear()
+    keys.sort()
+    return keys
 
 
 _NONE = np.zeros(0, dtype=np.int64)

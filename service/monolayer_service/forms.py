@@ -50,9 +50,14 @@ def render_segmentation(analysis: Analysis, options: Options, form: str) -> byte
         return encode_png(draw_overlay(normalize(image.pixels), found.labels))
     rle = None if options.rle == "none" else {"format": options.rle, "order": "F"}
     # Records of many objects take ten times the memory of their text: some are made, written and forgotten at a time.
-    instances = b",".join(orjson.dumps(records)[1:-1] for records in _instances(analysis, options))
-    head = orjson.dumps(_summary(analysis, options))[:-1]
-    return b"".join([head, b',"instances":[', instances, b'],"rle":', orjson.dumps(rle), b"}"])
+    pieces = [orjson.dumps(_summary(analysis, options))[:-1], b',"instances":']
+    opening = b"["
+    for records in _instances(analysis, options):
+        pieces += [opening, orjson.dumps(records)[1:-1]]
+        opening = b","
+    if opening == b"[":
+        pieces.append(opening)
+    return b"".join([*pieces, b'],"rle":', orjson.dumps(rle), b"}"])
 
 
 def render_confluency(analysis: Analysis, options: Options) -> bytes:
