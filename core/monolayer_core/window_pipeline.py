@@ -213,6 +213,7 @@ def interpret_windows(
     card: ModelCard,
     options: SegmentOptions = DEFAULT_OPTIONS,
     *,
+    with_scores: bool = True,
     windows: Windows = DEFAULT_WINDOWS,
 ) -> Segmentation:
     """Turn what is kept of a network's answer into objects, as `pipeline.interpret` does with all of it.
@@ -221,6 +222,8 @@ def interpret_windows(
     ----------
     answer : WindowAnswer
         From `predict_windows` with the same card and options; the small holes of its mask are filled in place.
+    with_scores : bool
+        Whether to score the objects; nothing else changes.
     windows : Windows
         How the image is cut; without effect on the result.
     """
@@ -230,7 +233,7 @@ def interpret_windows(
     height, width = answer.mask.height, answer.mask.width
     objects = WindowObjects(height, width, image.plan.largest)
     for region, labels in image.split():
-        objects.add(region, labels, _planes_to_sum(answer, card, region))
+        objects.add(region, labels, _planes_to_sum(answer, card, region, with_scores=with_scores))
 
     areas_px = objects.areas_px
     min_area_px = thresholds.min_area_px if options.min_area_px is None else options.min_area_px
@@ -246,7 +249,7 @@ def interpret_windows(
         runs=runs,
         class_ids=_class_ids(mean_of_plane, card, runs.count),
         class_names=card.classes,
-        scores=_scores(mean_of_plane, card, runs, answer),
+        scores=_scores(mean_of_plane, card, runs, answer) if with_scores else None,
         confluency_percent=percent,
         method="unet",
         uncertainty_points=confluency_uncertainty(
@@ -256,13 +259,15 @@ def interpret_windows(
     )
 
 
-def _planes_to_sum(answer: WindowAnswer, card: ModelCard, region: Region) -> dict[str, npt.NDArray[np.uint8]]:
+def _planes_to_sum(
+    answer: WindowAnswer, card: ModelCard, region: Region, *, with_scores: bool
+) -> dict[str, npt.NDArray[np.uint8]]:
     """Give the planes of a region whose means over the objects matter."""
     foreground = answer.foreground(region)
     planes = {"foreground": foreground}
     if len(answer.classes) > 1:
         planes |= {_class_key(i): plane for i, plane in enumerate(answer.inside(region))}
-    if card.score is not None:
+    if with_scores and card.score is not None:
         planes["uncertain"] = uncertain_plane(foreground)
         if answer.boundary is not None:
             planes["boundary"] = np.ascontiguousarray(answer.boundary[region])

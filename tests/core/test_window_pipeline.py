@@ -11,7 +11,8 @@ from monolayer_core.card_blocks import ConfluencyUncertainty, ImageKind, ObjectS
 from monolayer_core.errors import OptionError, PredictionError
 from monolayer_core.model_card import ModelCard, NormalizationSpec, Output, Thresholds, TrainingData
 from monolayer_core.object_score import OBJECT_FEATURES
-from monolayer_core.pipeline import SegmentOptions, interpret, predict_probabilities, prepare, segment
+from monolayer_core.pipeline import SegmentOptions, interpret, prepare, segment
+from monolayer_core.prediction import predict_probabilities
 from monolayer_core.row_source import ArrayRows
 from monolayer_core.window_pipeline import interpret_windows, predict_windows, segment_windows, why_whole
 from monolayer_core.window_split import Windows
@@ -121,24 +122,26 @@ def check_equal(found, expected):
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.integers(0, 2**32 - 1),
-    st.tuples(
+    seed=st.integers(0, 2**32 - 1),
+    geometry=st.tuples(
         st.integers(1, 100), st.integers(1, 100), st.sampled_from([np.uint8, np.uint16]), st.sampled_from([1, 3])
     ),
-    cards(),
-    options(),
-    st.sampled_from([(8, 2), (7, 3), (20, 1), (128, 8)]),
+    toy=cards(),
+    chosen=options(),
+    windows=st.sampled_from([(8, 2), (7, 3), (20, 1), (128, 8)]),
+    with_scores=st.booleans(),
 )
-def test_every_number_is_that_of_the_whole_image(seed, geometry, toy, chosen, windows):
+def test_every_number_is_that_of_the_whole_image(*, seed, geometry, toy, chosen, windows, with_scores):
     height, width, dtype, channels = geometry
     pixels = blobs(np.random.default_rng(seed), height, width, dtype, channels)
     predict = network(len(toy.outputs))
     image = prepare(pixels, toy, chosen)
-    expected = interpret(predict_probabilities(image, toy, predict, batch_size=2), toy, chosen, image=image)
+    probabilities = predict_probabilities(image, toy, predict, batch_size=2)
+    expected = interpret(probabilities, toy, chosen, image=image, with_scores=with_scores)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_source, "BAND_PX", 5 * width)
         answer = predict_windows(ArrayRows(pixels), toy, predict, chosen, batch_size=2)
-        found = interpret_windows(answer, toy, chosen, windows=Windows(*windows))
+        found = interpret_windows(answer, toy, chosen, with_scores=with_scores, windows=Windows(*windows))
     check_equal(found, expected)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from monolayer_core import window_pipeline
 from monolayer_core.image_io import encode_png
 from monolayer_service import forms
 from monolayer_service.segmenters import onnx
@@ -31,8 +32,8 @@ def test_the_body_is_the_same_to_the_last_byte(client, many_blobs_png, query, mo
         ).content
 
     calls = []
-    interpret_windows = onnx.interpret_windows
-    monkeypatch.setattr(onnx, "interpret_windows", lambda *arguments: calls.append(1) or interpret_windows(*arguments))
+    prepare_windows = onnx.prepare_windows
+    monkeypatch.setattr(onnx, "prepare_windows", lambda *arguments: calls.append(1) or prepare_windows(*arguments))
     whole = post()
     assert not calls
     monkeypatch.setattr(onnx, "WHOLE_IMAGE_PX", 1000)
@@ -48,3 +49,24 @@ def test_what_needs_the_whole_image_is_answered_all_the_same(client, many_blobs_
     ).json()
     assert answer["method"] == "unet"
     assert answer["count"] == len(answer["instances"]) > 50
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [("/v1/confluency", {}), ("/v1/segment", {"format": "csv"})],
+    ids=["confluency", "csv"],
+)
+def test_objects_are_scored_only_where_the_answer_shows_it(client, many_blobs_png, monkeypatch, path, query):
+    def post(path, query):
+        return client.post(path, params=query, content=many_blobs_png, headers={"Content-Type": "image/png"})
+
+    calls = []
+    scores = window_pipeline._scores
+    monkeypatch.setattr(window_pipeline, "_scores", lambda *arguments: calls.append(1) or scores(*arguments))
+    whole = post(path, query)
+    monkeypatch.setattr(onnx, "WHOLE_IMAGE_PX", 1000)
+    assert whole.status_code == 200
+    assert post(path, query).content == whole.content
+    assert not calls
+    assert post("/v1/segment", {}).status_code == 200
+    assert calls

@@ -88,7 +88,7 @@ class OnnxSegmenter:
             answer = stream_windows(image, card, stream.answers, plan, choices)
         work.cancellation.check()
         with work.timings.measure("postprocess"):
-            segmentation = interpret_windows(answer, card, choices)
+            segmentation = interpret_windows(answer, card, choices, with_scores=work.scores)
         return segmentation, stream.device
 
     @contextmanager
