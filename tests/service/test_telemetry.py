@@ -63,6 +63,7 @@ def test_an_error_nobody_foresaw_is_logged_with_its_traceback_and_not_shown(
     lines = log_lines()
 
     def fail(*_):
+        pixels = "pixels of the image"  # noqa: F841 - a local variable
         raise RuntimeError("secret of the inside")
 
     monkeypatch.setattr("monolayer_service.analysis.Analyst.analyse", fail)
@@ -74,8 +75,25 @@ def test_an_error_nobody_foresaw_is_logged_with_its_traceback_and_not_shown(
     (line,) = [line for line in lines() if line["event"] == "internal error"]
     assert line["request_id"] == answer.headers["x-request-id"]
     assert "secret of the inside" in json.dumps(line["exception"])
+    assert "pixels of the image" not in json.dumps(line), "local variables stay inside"
     (access,) = [line for line in lines() if line["event"] == "request"]
     assert access["status"] == 500
+
+
+def test_a_traceback_for_the_console_has_no_local_variables(log_lines):
+    log_lines(log_format="console")
+    buffer = logging.getLogger().handlers[0].stream
+
+    def fail() -> None:
+        pixels = "pixels of the " + "image"  # noqa: F841 - a local variable
+        raise RuntimeError("secret of the inside")
+
+    try:
+        fail()
+    except RuntimeError:
+        structlog.get_logger().exception("failed")
+    assert "secret of the inside" in buffer.getvalue()
+    assert "pixels of the image" not in buffer.getvalue()
 
 
 def test_the_level_and_the_form_are_settings(log_lines):

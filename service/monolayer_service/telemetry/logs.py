@@ -4,6 +4,8 @@ import logging
 
 import structlog
 from asgi_correlation_id import correlation_id
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, WrappedLogger
 
 from monolayer_service.settings import Settings
@@ -25,6 +27,8 @@ def drop_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def configure_logging(settings: Settings) -> None:
     """Send the service's logs and those of the standard library (uvicorn's) to standard error in one form.
 
+    Tracebacks come without local variables: those are images, long and nobody's business.
+
     Called by the program's entry point only: a library or a test that imports the service keeps its own logging.
     """
     shared: list[structlog.typing.Processor] = [
@@ -35,9 +39,9 @@ def configure_logging(settings: Settings) -> None:
     ]
     final: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if settings.log_format == "json":
-        final += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        final += [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), structlog.processors.JSONRenderer()]
     else:
-        final.append(structlog.dev.ConsoleRenderer())
+        final.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
