@@ -66,7 +66,7 @@ docs: $(DEV)/ready ## write the generated parts of the README, its picture and c
 image-lint: $(DEV)/ready ## check the Dockerfile
 	$(DEV)/bin/hadolint Dockerfile
 
-LOCK = $(DEV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+LOCK = $(DEV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --upgrade $(foreach part,core service trainer export client,--no-emit-package monolayer-$(part))
 
 lock: $(DEV)/ready ## resolve and hash-pin requirements/ anew

@@ -146,7 +146,7 @@ def picture_of_examples(service: TestClient, path: Path) -> None:
         overlay = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
         side = min(overlay.shape[:2])
         axis.imshow(overlay[:side, :side], interpolation="antialiased")
-        title = name.removesuffix(".png").replace("_", ", ")
+        title = name.removesuffix(".png").replace("_", " ")
         counts = ", ".join(f"{count} {PLURALS.get(kind, kind)}" for kind, count in answer["counts"].items())
         axis.set_title(f"{title}: {counts}, {answer['confluency']['percent']:.1f} %", fontsize=12)
         axis.axis("off")

@@ -84,24 +84,6 @@ class WindowAnswer:
         return foreground_of(self.inside(region), boundary)
 
 
-def segment_windows(
-    source: RowSource,
-    card: ModelCard,
-    predict: Predict,
-    options: SegmentOptions = DEFAULT_OPTIONS,
-    *,
-    batch_size: int = 1,
-) -> Segmentation:
-    """Find the objects of an image as `pipeline.segment` does, in windows.
-
-    Raises
-    ------
-    OptionError
-        The image must be looked at as a whole, see `why_whole`.
-    """
-    return interpret_windows(predict_windows(source, card, predict, options, batch_size=batch_size), card, options)
-
-
 def predict_windows(
     source: RowSource,
     card: ModelCard,

@@ -14,7 +14,7 @@ from monolayer_core.object_score import OBJECT_FEATURES
 from monolayer_core.pipeline import SegmentOptions, interpret, prepare, segment
 from monolayer_core.prediction import predict_probabilities
 from monolayer_core.row_source import ArrayRows
-from monolayer_core.window_pipeline import interpret_windows, predict_windows, segment_windows, why_whole
+from monolayer_core.window_pipeline import interpret_windows, predict_windows, why_whole
 from monolayer_core.window_split import Windows
 
 NUCLEUS, OTHER = Output(name="nucleus", role="class"), Output(name="other", role="class")
@@ -150,7 +150,7 @@ def test_probabilities_and_objects_of_a_larger_image_in_windows_of_the_usual_siz
     toy = card(score=SCORE, thresholds=Thresholds(foreground=0.4, seed=0.55, min_score=0.4, max_hole_area_px=50))
     expected = segment(pixels, toy, network(3))
     assert expected.runs.count > 500
-    check_equal(segment_windows(ArrayRows(pixels), toy, network(3)), expected)
+    check_equal(interpret_windows(predict_windows(ArrayRows(pixels), toy, network(3)), toy), expected)
     answer = predict_windows(ArrayRows(pixels), toy, network(3))
     probabilities = predict_probabilities(prepare(pixels, toy), toy, network(3))
     np.testing.assert_array_equal(answer.classes[0], probabilities[..., 0])
@@ -172,9 +172,9 @@ def test_probabilities_and_objects_of_a_larger_image_in_windows_of_the_usual_siz
 def test_what_needs_the_whole_image_says_so_and_is_refused(pixels, toy, chosen, reason):
     assert why_whole(ArrayRows(pixels), toy, chosen).startswith(reason)
     with pytest.raises(OptionError, match=reason):
-        segment_windows(ArrayRows(pixels), toy, network(3), chosen)
+        predict_windows(ArrayRows(pixels), toy, network(3), chosen)
 
 
 def test_an_answer_with_other_outputs_than_the_card_is_refused():
     with pytest.raises(PredictionError, match="the network gave"):
-        segment_windows(ArrayRows(np.eye(8, dtype=np.uint8)), card(), network(2))
+        predict_windows(ArrayRows(np.eye(8, dtype=np.uint8)), card(), network(2))

@@ -99,9 +99,8 @@ def test_a_network_is_judged_with_the_thresholds_that_suit_the_images_of_the_oth
     dataset = Dataset.load(data)
     fold_of = {row["ImageId"]: int(row["fold"]) for row in read_rows(crossed.folds)}
     network_of = {number: Network(*load_network(RunFolder(crossed.fold(number)))) for number in (1, 2)}
-    answered = answer_held_out(dataset, fold_of, network_of)
+    answered, smaller = answer_held_out(dataset, fold_of, network_of, TOY.augmentation)
     assert answered.folds == [fold_of[sample.id] for sample in dataset.samples]
-    smaller = answer_held_out(dataset, fold_of, network_of, smaller=TOY.augmentation)
     by_fold = json.loads(crossed.metrics.read_text())["by_fold"]
     for number in (1, 2):
         best = FoldSearch(answered, smaller, network_of[number].card).thresholds(without=number)

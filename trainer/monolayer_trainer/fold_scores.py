@@ -70,8 +70,7 @@ def score_folds(dataset: Dataset, folder: CrossFolder, config: TrainConfig, fold
         A network is missing, or has seen an image that it should have held out.
     """
     network_of = load_networks(dataset, folder, fold_of)
-    answered = answer_held_out(dataset, fold_of, network_of)
-    smaller = answer_held_out(dataset, fold_of, network_of, smaller=config.augmentation)
+    answered, smaller = answer_held_out(dataset, fold_of, network_of, config.augmentation)
     search = FoldSearch(answered, smaller, network_of[1].card)
     for number, network in network_of.items():
         thresholds = search.thresholds(without=number)
@@ -152,20 +151,18 @@ def answer_held_out(
     dataset: Dataset,
     fold_of: dict[str, int],
     network_of: dict[int, Network],
-    *,
-    smaller: AugmentationConfig | None = None,
-) -> Answered:
-    """Let the network of each image's fold answer to it, or to the `smaller` image, see `at_half_size`."""
-    answered = Answered([], [], [])
+    augmentation: AugmentationConfig,
+) -> tuple[Answered, Answered]:
+    """Let the network of each image's fold answer to it, and to the image at half its size, see `at_half_size`."""
+    own, smaller = Answered([], [], []), Answered([], [], [])
     for sample in dataset.samples:
         network = network_of[fold_of[sample.id]]
         examples = read_examples(dataset, [sample], network.card)
-        if smaller is not None:
-            examples = at_half_size(examples, smaller)
-        answered.folds.extend(fold_of[sample.id] for _ in examples)
-        answered.truths.extend(example.labels for example in examples)
-        answered.answers.extend(predict_examples(examples, network.card, network.predict))
-    return answered
+        for answered, seen in ((own, examples), (smaller, at_half_size(examples, augmentation))):
+            answered.folds.extend(fold_of[sample.id] for _ in seen)
+            answered.truths.extend(example.labels for example in seen)
+            answered.answers.extend(predict_examples(seen, network.card, network.predict))
+    return own, smaller
 
 
 class FoldSearch:
