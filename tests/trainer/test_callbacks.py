@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from monolayer_trainer.callbacks import KeepBest, KeepLast, Pace
+from monolayer_trainer.callbacks import FirstPace, KeepBest, KeepLast, Pace
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.displays import PredictionPictures
 from monolayer_trainer.run_folder import RunFolder
@@ -84,6 +84,32 @@ def test_the_learning_rate_is_set_before_each_step_and_the_clock_ends_the_traini
     assert rates == pytest.approx([1.0, 0.505])
     assert stopped == [False, True]
     assert pace.step == 7
+
+
+@pytest.mark.parametrize(("minutes", "whole"), [(None, "all 50 of them 4.2 hours"), (90.0, "the run has 90 minutes")])
+def test_after_a_minute_of_steps_the_log_says_once_how_fast_it_goes(minutes, whole, caplog):
+    # The first step takes 100 seconds, of compiling; each of the others 10 for 8 crops; an epoch has 30.
+    clock = iter([100.0, *np.arange(110.0, 1000.0, 10.0)])
+    config = TrainConfig(batch_size=8)
+    pace = FirstPace(config, Budget(epochs=50, minutes=minutes), steps_per_epoch=30, now=lambda: next(clock))
+    with caplog.at_level("INFO"):
+        for batch in range(6):
+            pace.on_train_batch_end(batch)
+        assert caplog.messages == []
+        for batch in range(6, 20):
+            pace.on_train_batch_end(batch)
+    assert caplog.messages == [f"0.8 crops per second: an epoch takes 5.0 minutes, {whole}"]
+
+
+def test_an_epoch_of_less_than_a_minute_speaks_for_itself(caplog):
+    clock = iter(np.arange(0.0, 1000.0, 10.0))
+    pace = FirstPace(TrainConfig(), Budget(epochs=50, minutes=None), steps_per_epoch=2, now=lambda: next(clock))
+    with caplog.at_level("INFO"):
+        for epoch in range(10):
+            for batch in range(2):
+                pace.on_train_batch_end(batch)
+            pace.on_epoch_end(epoch)
+    assert caplog.messages == []
 
 
 def learning_rates(*, first_epoch: int, last_epoch: int, steps_per_epoch: int) -> list[float]:

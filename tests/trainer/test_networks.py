@@ -6,10 +6,16 @@ import pytest
 from keras import layers
 
 from monolayer_trainer.config import TrainConfig
+from monolayer_trainer.networks import precision
 from monolayer_trainer.networks.build import build_network
 from monolayer_trainer.networks.inference import build_inference_network
 from monolayer_trainer.networks.mobilenet_unet import build_mobilenet_unet
-from monolayer_trainer.networks.precision import dtype_policy
+from monolayer_trainer.networks.precision import (
+    bfloat16_is_faster,
+    convolution_seconds,
+    dtype_policy,
+    training_policy,
+)
 from monolayer_trainer.networks.unet import build_unet
 
 TOY = TrainConfig(base_width=4, depth=2, crop_side=64)
@@ -131,6 +137,29 @@ def test_the_former_precision_is_back_though_building_failed():
     with pytest.raises(ValueError, match="no network"), dtype_policy("mixed_bfloat16"):
         raise ValueError("no network")
     assert keras.mixed_precision.dtype_policy().name == former == "float32"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "asked", "policy"),
+    [
+        ({"float32": 0.03, "bfloat16": 0.02}, None, "mixed_bfloat16"),
+        ({"float32": 0.03, "bfloat16": 0.5}, None, "float32"),
+        ({"float32": 0.03, "bfloat16": 0.5}, True, "mixed_bfloat16"),
+        ({"float32": 0.03, "bfloat16": 0.02}, False, "float32"),
+    ],
+)
+def test_the_machine_decides_on_the_precision_unless_it_is_asked_for(seconds, asked, policy, monkeypatch):
+    bfloat16_is_faster.cache_clear()
+    monkeypatch.setattr(precision, "convolution_seconds", seconds.__getitem__)
+    try:
+        assert training_policy(asked) == policy
+    finally:
+        bfloat16_is_faster.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_convolutions_can_be_tried_in_both_precisions(dtype):
+    assert convolution_seconds(dtype) > 0
 
 
 @pytest.mark.parametrize(

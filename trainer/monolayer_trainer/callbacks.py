@@ -61,6 +61,60 @@ class Pace(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no
             self.model.stop_training = True
 
 
+class FirstPace(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
+    """Says once, after a minute of steps, how fast it goes: on a slow machine the first epoch may take an hour.
+
+    The first step is not counted, in which the backend compiles.
+
+    Parameters
+    ----------
+    config
+        Says how many crops a step has.
+    budget
+        Of the run.
+    steps_per_epoch
+        Batches per epoch.
+    now
+        The clock, in seconds.
+    """
+
+    after_seconds = 60.0
+
+    def __init__(
+        self, config: TrainConfig, budget: Budget, *, steps_per_epoch: int, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.budget = budget
+        self.steps_per_epoch = steps_per_epoch
+        self._now = now
+        self._steps = 0
+        self._told = False
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Count a step, and say the pace when it is known."""
+        if self._steps == 0:
+            self._began = self._now()
+        elif not self._told and (seconds := self._now() - self._began) >= self.after_seconds:
+            self._told = True
+            log.info("%s", self.pace(self._steps / seconds))
+        self._steps += 1
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
+        """Leave it to the line of the epoch, which has come first."""
+        self._told = True
+
+    def pace(self, steps_per_second: float) -> str:
+        """Put the pace in words."""
+        epoch_minutes = self.steps_per_epoch / steps_per_second / 60
+        if self.budget.minutes is None:
+            whole = f"all {self.budget.epochs} of them {self.budget.epochs * epoch_minutes / 60:.1f} hours"
+        else:
+            whole = f"the run has {self.budget.minutes:g} minutes"
+        crops = self.config.batch_size * steps_per_second
+        return f"{crops:.1f} crops per second: an epoch takes {epoch_minutes:.1f} minutes, {whole}"
+
+
 class LastCheckpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
     """Writes weights, optimizer state, averaged weights and progress after each epoch."""
 

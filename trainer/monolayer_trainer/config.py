@@ -63,7 +63,7 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(1e-3, ge=0.0)
     clip_norm: Positive = 1.0
     average_momentum: float = Field(0.995, ge=0.0, lt=1.0, description="of the average of the weights")
-    mixed_precision: bool = Field(True, description="convolve in bfloat16")
+    mixed_precision: bool | None = Field(None, description="convolve in bfloat16; by default where that is faster")
 
     tuning_fraction: float = Field(
         0.1,

@@ -13,13 +13,13 @@ from monolayer_core.model_card import ModelCard
 from monolayer_trainer.architecture_picture import draw_architecture
 from monolayer_trainer.averaging import WeightAverage
 from monolayer_trainer.batches import keras_batches
-from monolayer_trainer.callbacks import History, KeepBest, KeepLast, LastCheckpoint, Pace
+from monolayer_trainer.callbacks import FirstPace, History, KeepBest, KeepLast, LastCheckpoint, Pace
 from monolayer_trainer.config import TrainConfig
 from monolayer_trainer.displays import Curves, PredictionPictures, tensorboard
 from monolayer_trainer.losses import ForegroundDice, SegmentationLoss
 from monolayer_trainer.networks.build import build_network
 from monolayer_trainer.networks.inference import build_inference_network
-from monolayer_trainer.networks.precision import dtype_policy
+from monolayer_trainer.networks.precision import dtype_policy, training_policy
 from monolayer_trainer.networks.start import apply_start_weights
 from monolayer_trainer.run_folder import RunFolder
 from monolayer_trainer.sampler import Batch
@@ -122,6 +122,7 @@ def all_callbacks(
         keep = KeepLast(folder, kept)
     return [
         pace,
+        FirstPace(config, budget, steps_per_epoch=steps_per_epoch),
         WeightAverage(kept, config.average_momentum, first_step=first_step),
         LastCheckpoint(folder, kept, pace),
         keep,
@@ -136,7 +137,7 @@ def compiled_network(config: TrainConfig, classes: int) -> keras.Model:
     """Build the network under the policy of the training, with loss, optimizer and its state."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(config.seed)
-    with dtype_policy("mixed_bfloat16" if config.mixed_precision else "float32"):
+    with dtype_policy(training_policy(config.mixed_precision)):
         model = build_network(config, classes)
     optimizer = keras.optimizers.AdamW(
         learning_rate=config.learning_rate,

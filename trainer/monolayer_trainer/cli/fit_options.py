@@ -95,7 +95,9 @@ class FitOptions:
         int | None, typer.Option(help="Stop after this many scores without a better one.", show_default="never")
     ] = None
     score_every: Annotated[int, typer.Option(help="Epochs between two instance scores.")] = 5
-    mixed_precision: Annotated[bool, typer.Option(help="Convolve in bfloat16.")] = True
+    mixed_precision: Annotated[
+        bool | None, typer.Option(help="Convolve in bfloat16.", show_default="where that is faster")
+    ] = None
     seed: Annotated[int, typer.Option(help="Of weights, crops and tuning subset.")] = 0
 
     def config(self, data: Path, run: Path) -> "TrainConfig":
