@@ -30,7 +30,7 @@ from monolayer_core.arrays import LabelImage, TileBatch
 from monolayer_core.confluency_uncertainty import uncertain_percent
 from monolayer_core.distance_seeds import seeds_from_distance
 from monolayer_core.image_io import Image, decode_image
-from monolayer_core.instances import fill_holes, foreground_mask, remove_faint, remove_small, seeds_from_map
+from monolayer_core.instances import drop_faint, drop_small, fill_holes, foreground_mask, seeds_from_map
 from monolayer_core.likeness import distance_from_training
 from monolayer_core.measure import measure
 from monolayer_core.model_card import INT8_MODEL_NAME, ModelCard, read_card
@@ -143,9 +143,10 @@ def one_round(
     )
     watch.time("(seeds from the distance)", lambda: seeds_from_distance(mask))
     split = watch.time("split", lambda: split_by_seeds(mask, seeds))
-    sure = watch.time("drop faint objects", lambda: remove_faint(split, planes.foreground, limits.min_score))
-    labels = watch.time("drop small objects", lambda: remove_small(sure, limits.min_area_px))
-    runs = watch.time("horizontal runs", lambda: find_row_runs(labels))
+    pieces = watch.time("horizontal runs", lambda: find_row_runs(split))
+    sure = watch.time("drop faint objects", lambda: drop_faint(pieces, planes.foreground, limits.min_score))
+    runs = watch.time("drop small objects", lambda: drop_small(sure, limits.min_area_px))
+    labels = watch.time("labels of objects", runs.paint)
     watch.time("scores", lambda: describe_objects(labels, runs, planes.foreground, planes.boundary))
     watch.time("uncertainty", lambda: uncertain_percent(planes.foreground))
     if (likeness := card.likeness) is not None:

@@ -35,7 +35,7 @@ def find_column_runs(rows: RowRuns) -> Runs:
     for top in range(0, height, max(1, _BAND_PX // max(width, 1))):
         bottom = min(top + max(1, _BAND_PX // max(width, 1)), height)
         band = np.concatenate([above, rows.paint(slice(top, bottom))])
-        y, x = np.nonzero(band[1:] != band[:-1])
+        y, x = np.divmod(np.flatnonzero(band[1:] != band[:-1]), width)  # several times as fast as `np.nonzero`
         place = x * np.int64(height) + y + top
         for keys, labels in ((begins, band[y + 1, x]), (ends, band[y, x])):
             is_object = labels > 0

@@ -113,32 +113,7 @@ def seeds_from_map(
 
 def remove_small(labels: LabelImage, min_area_px: int) -> LabelImage:
     """Remove objects of fewer than `min_area_px` pixels and number the others anew, see `relabel`."""
-    runs = find_row_runs(labels)
-    return _keep(labels, runs, runs.areas_px >= max(min_area_px, 1))
-
-
-def remove_faint(labels: LabelImage, foreground: npt.NDArray[np.uint8], min_score: float) -> LabelImage:
-    """Remove objects of a low score and number the others anew, see `relabel`.
-
-    Parameters
-    ----------
-    labels : int32 (y, x)
-        1 to N.
-    foreground : uint8 (y, x)
-        Foreground probability, 0 to 255.
-    min_score : float
-        0 to 1; objects whose mean foreground probability is lower are removed.
-    """
-    runs = find_row_runs(labels)
-    return _keep(labels, runs, mean_values(runs, foreground) >= 255 * min_score)
-
-
-def remove_border(labels: LabelImage) -> LabelImage:
-    """Remove objects that touch the edge of the image and number the others anew, see `relabel`."""
-    runs = find_row_runs(labels)
-    is_kept = runs.areas_px > 0
-    is_kept[_labels_at_edges(labels) - 1] = False
-    return _keep(labels, runs, is_kept)
+    return drop_small(find_row_runs(labels), min_area_px).paint()
 
 
 def relabel(labels: LabelImage) -> LabelImage:
@@ -155,19 +130,32 @@ def relabel(labels: LabelImage) -> LabelImage:
     array([[0, 1, 1],
            [2, 0, 1]], dtype=int32)
     """
-    runs = find_row_runs(labels)
-    return _keep(labels, runs, runs.areas_px > 0)
+    return drop_small(find_row_runs(labels), 1).paint()
 
 
-def _keep(labels: LabelImage, runs: RowRuns, is_kept: npt.NDArray[np.bool_]) -> LabelImage:
-    """Keep the objects for which ``is_kept[label - 1]``, numbered by their first pixels."""
-    first_run = np.zeros(runs.count, dtype=np.int64)
-    first_run[runs.labels[::-1] - 1] = np.arange(runs.labels.size)[::-1]
-    kept = np.flatnonzero(is_kept)
-    order = kept[np.argsort(first_run[kept])]
-    new_label = np.zeros(runs.count + 1, dtype=np.int32)
-    new_label[order + 1] = np.arange(1, order.size + 1)
-    return np.take(new_label, labels, mode="clip")  # "clip" spares a check of the indices
+def drop_small(runs: RowRuns, min_area_px: int) -> RowRuns:
+    """Drop objects of fewer than `min_area_px` pixels; the others are numbered anew, see `RowRuns.keep`."""
+    return runs.keep(runs.areas_px >= max(min_area_px, 1))
+
+
+def drop_faint(runs: RowRuns, foreground: npt.NDArray[np.uint8], min_score: float) -> RowRuns:
+    """Drop objects of a low score; the others are numbered anew, see `RowRuns.keep`.
+
+    Parameters
+    ----------
+    runs : RowRuns
+        Of objects of at least one pixel each.
+    foreground : uint8 (y, x)
+        Foreground probability, 0 to 255.
+    min_score : float
+        0 to 1; objects whose mean foreground probability is lower are dropped.
+    """
+    return runs.keep(mean_values(runs, foreground) >= 255 * min_score)
+
+
+def drop_border(runs: RowRuns) -> RowRuns:
+    """Drop objects that touch the edge of the image; the others are numbered anew, see `RowRuns.keep`."""
+    return runs.keep(~runs.at_edge)
 
 
 def _labels_at_edges(labels: LabelImage) -> npt.NDArray[np.int32]:

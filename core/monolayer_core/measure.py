@@ -5,6 +5,7 @@ never by a loop over objects: the price depends on the size of the image. Values
 ``regionprops``.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -20,18 +21,18 @@ from monolayer_core.row_runs import Float64Array, Int64Array, RowRuns, find_row_
 class Measurements:
     """Measurements of N objects, column by column; row ``i`` is label ``i + 1``.
 
+    What few ask for is computed when it is first asked for.
+
     Attributes
     ----------
+    runs : RowRuns
+        Where the objects lie.
     area_px : int64 (object,)
         Pixels.
     bbox_px : int64 (object, 4)
         Bounding box ``y, x, height, width``: first row and column, and how many.
     centroid_px : float64 (object, 2)
         Mean ``y, x`` of the pixels' indices.
-    equivalent_diameter_px : float64 (object,)
-        Diameter of the circle of the same area.
-    eccentricity : float64 (object,)
-        Of the ellipse with the same second moments: 0 for a circle, towards 1 for a line; 0 for a single pixel.
     mean_intensity : float64 (object,) or (object, channel), or None
         Mean pixel value, in the units of the intensity image; None where none was given.
     solidity : float64 (object,) or None
@@ -40,11 +41,10 @@ class Measurements:
         Side of a pixel in micrometres, None where unknown.
     """
 
+    runs: RowRuns
     area_px: Int64Array
     bbox_px: Int64Array
     centroid_px: Float64Array
-    equivalent_diameter_px: Float64Array
-    eccentricity: Float64Array
     mean_intensity: Float64Array | None
     solidity: Float64Array | None
     pixel_size_um: float | None
@@ -58,9 +58,22 @@ class Measurements:
         return None if self.pixel_size_um is None else np.float64(self.pixel_size_um**2) * self.area_px
 
     @property
+    def equivalent_diameter_px(self) -> Float64Array:
+        """Diameter of the circle of the same area, ``(object,)``."""
+        return np.sqrt(self.area_px * (4 / math.pi))
+
+    @property
     def equivalent_diameter_um(self) -> Float64Array | None:
         """Equivalent diameter in micrometres, None where the pixel size is unknown."""
         return None if self.pixel_size_um is None else self.equivalent_diameter_px * self.pixel_size_um
+
+    @functools.cached_property
+    def eccentricity(self) -> Float64Array:
+        """Eccentricity ``(object,)`` of the ellipse with the same second moments.
+
+        0 for a circle, towards 1 for a line; 0 for a single pixel.
+        """
+        return _eccentricity(self.runs, self.centroid_px)
 
 
 def measure(
@@ -108,13 +121,11 @@ def measure_runs(
     area = runs.areas_px
     if not area.all():
         raise ValueError(f"label {int(area.argmin()) + 1} has no pixel: relabel the image to 1..N")
-    centroid, eccentricity = _moments(runs, area)
     return Measurements(
+        runs=runs,
         area_px=area,
         bbox_px=_bounding_boxes(runs),
-        centroid_px=centroid,
-        equivalent_diameter_px=np.sqrt(area * (4 / math.pi)),
-        eccentricity=eccentricity,
+        centroid_px=_centroids(runs, area),
         mean_intensity=None if intensity is None else mean_values(runs, intensity),
         solidity=_solidity(runs, area) if solidity else None,
         pixel_size_um=pixel_size_um,
@@ -148,14 +159,18 @@ def confluency_percent(labels: npt.NDArray[np.generic]) -> float:
     return 100.0 * int(np.count_nonzero(labels)) / labels.size
 
 
-def _moments(runs: RowRuns, area: Int64Array) -> tuple[Float64Array, Float64Array]:
-    """Centroids and eccentricities; over a run of n pixels the moments are sums of arithmetic and square series."""
+def _centroids(runs: RowRuns, area: Int64Array) -> Float64Array:
+    """Mean ``y, x`` of each object; over a run they are sums of arithmetic series."""
+    y = runs.totals(runs.lengths * runs.y) / area
+    x = runs.totals(runs.lengths * _middles(runs)) / area
+    return np.column_stack([y, x])
+
+
+def _eccentricity(runs: RowRuns, centroid: Float64Array) -> Float64Array:
+    """Eccentricities; over a run of n pixels the second moments are sums of square series."""
     n = runs.lengths
-    middle = runs.x + (n - 1) / 2
-    centroid_y = runs.totals(n * runs.y) / area
-    centroid_x = runs.totals(n * middle) / area
-    dy = runs.y - centroid_y[runs.labels - 1]
-    dx = middle - centroid_x[runs.labels - 1]
+    dy = runs.y - centroid[runs.labels - 1, 0]
+    dx = _middles(runs) - centroid[runs.labels - 1, 1]
     # Relative to the centroid from the start: no difference of large numbers. About its middle a run adds n(n² - 1)/12.
     yy = runs.totals(n * dy * dy)
     xx = runs.totals(n * dx * dx + n * (n * n - 1) / 12)
@@ -164,17 +179,21 @@ def _moments(runs: RowRuns, area: Int64Array) -> tuple[Float64Array, Float64Arra
     longest, shortest = half_sum + half_gap, np.maximum(half_sum - half_gap, 0.0)
     is_extended = longest > 0
     ratio = np.divide(shortest, longest, out=np.ones_like(longest), where=is_extended)
-    return np.column_stack([centroid_y, centroid_x]), np.sqrt(1 - ratio)
+    return np.sqrt(1 - ratio)
+
+
+def _middles(runs: RowRuns) -> Float64Array:
+    return runs.x + (runs.lengths - 1) / 2
 
 
 def _bounding_boxes(runs: RowRuns) -> Int64Array:
-    order, first = _by_object(runs)
-    if not first.size:
-        return np.zeros((0, 4), dtype=np.int64)
-    x = runs.x[order]
-    top, left = runs.y[order][first], np.minimum.reduceat(x, first)
-    bottom = np.maximum.reduceat(runs.y[order], first) + 1
-    right = np.maximum.reduceat(x + runs.lengths[order], first)
+    at = runs.labels - 1
+    top, bottom = np.empty((2, runs.count), dtype=np.int64)
+    bottom[at] = runs.y + 1  # runs are in raster order: of equal indices the last one stays
+    top[at[::-1]] = runs.y[::-1]
+    left, right = np.full(runs.count, runs.width), np.zeros(runs.count, dtype=np.int64)
+    np.minimum.at(left, at, runs.x)
+    np.maximum.at(right, at, runs.x + runs.lengths)
     return np.column_stack([top, left, bottom - top, right - left])
 
 

@@ -19,16 +19,16 @@ from monolayer_core.confluency_uncertainty import uncertain_percent, uncertainty
 from monolayer_core.distance_seeds import seeds_from_distance
 from monolayer_core.errors import OptionError, UnusableImageError
 from monolayer_core.instances import (
+    drop_border,
+    drop_faint,
+    drop_small,
     fill_holes,
     foreground_mask,
-    remove_border,
-    remove_faint,
-    remove_small,
     seeds_from_map,
 )
 from monolayer_core.kmeans import KMeansOptions, KMeansResult, cluster
 from monolayer_core.likeness import distance_from_training
-from monolayer_core.measure import confluency_percent, mean_values
+from monolayer_core.measure import mean_values
 from monolayer_core.model_card import ModelCard, NormalizationSpec
 from monolayer_core.normalization import apply_clahe, correct_flat_field, luminance, normalize
 from monolayer_core.object_score import describe_objects, predict_iou
@@ -231,16 +231,15 @@ def interpret(
         seeds = seeds_from_distance(mask)
     else:
         seeds = seeds_from_map(seed_map, mask, thresholds.seed, min_area_px=thresholds.min_seed_area_px)
-    labels = split_by_seeds(mask, seeds)
+    runs = find_row_runs(split_by_seeds(mask, seeds))
     if options.threshold is None:  # who lowers the threshold is looking for faint objects
-        labels = remove_faint(labels, foreground, thresholds.min_score)
-    labels, percent = _objects(labels, thresholds.min_area_px, options)
-    runs = find_row_runs(labels)
+        runs = drop_faint(runs, foreground, thresholds.min_score)
+    runs, percent = _objects(runs, thresholds.min_area_px, options)
     return Segmentation(
         runs=runs,
         class_ids=_vote(runs, inside),
         class_names=card.classes,
-        scores=_scores(labels, runs, foreground, boundary, card) if with_scores else None,
+        scores=_scores(runs, foreground, boundary, card) if with_scores else None,
         confluency_percent=percent,
         method="unet",
         uncertainty_points=confluency_uncertainty(functools.partial(uncertain_percent, foreground), card, options),
@@ -271,8 +270,8 @@ def segment_kmeans(
     result = cluster(pixels, kmeans_options)
     mask = fill_holes(result.mask, KMEANS_MAX_HOLE_AREA_PX)
     seeds = seeds_from_distance(mask)
-    labels, percent = _objects(split_by_seeds(mask, seeds), KMEANS_MIN_AREA_PX, segment_options)
-    runs = find_row_runs(labels)
+    runs = find_row_runs(split_by_seeds(mask, seeds))
+    runs, percent = _objects(runs, KMEANS_MIN_AREA_PX, segment_options)
     return Segmentation(
         runs=runs,
         class_ids=np.zeros(runs.count, dtype=np.int64),
@@ -284,12 +283,11 @@ def segment_kmeans(
     )
 
 
-def _objects(labels: LabelImage, default_min_area_px: int, options: SegmentOptions) -> tuple[LabelImage, float]:
-    """Labels 1 to N, and the confluency before objects at the edge were dropped."""
-    min_area_px = default_min_area_px if options.min_area_px is None else options.min_area_px
-    labels = remove_small(labels, min_area_px)
-    percent = confluency_percent(labels)
-    return (remove_border(labels) if options.exclude_border else labels), percent
+def _objects(runs: RowRuns, default_min_area_px: int, options: SegmentOptions) -> tuple[RowRuns, float]:
+    """Objects 1 to N, and the confluency before those at the edge were dropped."""
+    runs = drop_small(runs, default_min_area_px if options.min_area_px is None else options.min_area_px)
+    percent = 100.0 * int(runs.lengths.sum()) / (runs.height * runs.width)
+    return (drop_border(runs) if options.exclude_border else runs), percent
 
 
 def _vote(runs: RowRuns, inside: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.int64]:
@@ -301,7 +299,6 @@ def _vote(runs: RowRuns, inside: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.
 
 
 def _scores(
-    labels: LabelImage,
     runs: RowRuns,
     foreground: npt.NDArray[np.uint8],
     boundary: npt.NDArray[np.uint8] | None,
@@ -309,7 +306,7 @@ def _scores(
 ) -> npt.NDArray[np.float64]:
     if card.score is None:
         return mean_values(runs, foreground) / 255
-    return predict_iou(describe_objects(labels, runs, foreground, boundary), card.score)
+    return predict_iou(describe_objects(runs.paint(), runs, foreground, boundary), card.score)
 
 
 def confluency_uncertainty(

@@ -61,6 +61,32 @@ class RowRuns:
         touches[self.labels[is_first_or_last | (self.x == 0) | (self.x + self.lengths == self.width)] - 1] = True
         return touches
 
+    def keep(self, is_kept: npt.NDArray[np.bool_]) -> "RowRuns":
+        """Keep the objects for which ``is_kept[label - 1]``, numbered anew from 1 in the raster order of first pixels.
+
+        Examples
+        --------
+        >>> find_row_runs(np.array([[0, 7, 7], [3, 0, 2]])).keep(np.arange(1, 8) != 2).paint()
+        array([[0, 1, 1],
+               [2, 0, 0]], dtype=int32)
+        """
+        is_left = is_kept[self.labels - 1]
+        labels = self.labels[is_left]
+        first_run = np.full(self.count, labels.size)
+        first_run[labels[::-1] - 1] = np.arange(labels.size)[::-1]
+        occurring = np.flatnonzero(first_run < labels.size)
+        new_label = np.zeros(self.count, dtype=np.int64)
+        new_label[occurring[np.argsort(first_run[occurring])]] = np.arange(1, occurring.size + 1)
+        return RowRuns(
+            new_label[labels - 1],
+            self.y[is_left],
+            self.x[is_left],
+            self.lengths[is_left],
+            occurring.size,
+            self.height,
+            self.width,
+        )
+
     def paint(self, rows: slice | None = None) -> LabelImage:
         """Paint the objects: a label image of the whole image, or of the rows from ``rows.start`` to ``rows.stop``.
 

@@ -9,14 +9,16 @@ from skimage.morphology import remove_small_holes
 
 from monolayer_core.instances import (
     above,
+    drop_border,
+    drop_faint,
+    drop_small,
     fill_holes,
     foreground_mask,
     relabel,
-    remove_border,
-    remove_faint,
     remove_small,
     seeds_from_map,
 )
+from monolayer_core.row_runs import find_row_runs
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12))
 label_images = hnp.arrays(
@@ -139,8 +141,9 @@ def test_labels_are_numbered_by_their_first_pixels(labels):
 def test_objects_of_a_low_mean_probability_are_removed():
     labels = np.array([[1, 1, 0, 2, 2], [3, 3, 0, 0, 0]], dtype=np.int32)
     foreground = np.array([[255, 204, 0, 255, 102], [204, 204, 255, 0, 0]], dtype=np.uint8)  # means 0.9, 0.7, 0.8
-    np.testing.assert_array_equal(remove_faint(labels, foreground, 0.8), [[1, 1, 0, 0, 0], [2, 2, 0, 0, 0]])
-    np.testing.assert_array_equal(remove_faint(labels, foreground, 0.0), labels)
+    runs = find_row_runs(labels)
+    np.testing.assert_array_equal(drop_faint(runs, foreground, 0.8).paint(), [[1, 1, 0, 0, 0], [2, 2, 0, 0, 0]])
+    np.testing.assert_array_equal(drop_faint(runs, foreground, 0.0).paint(), labels)
 
 
 def test_objects_smaller_than_the_limit_are_removed():
@@ -154,10 +157,10 @@ def test_objects_at_any_edge_are_removed():
     labels = np.array([[0, 1, 0, 0, 0], [2, 0, 5, 0, 0], [0, 0, 5, 0, 3], [0, 4, 0, 0, 0]], dtype=np.int32)
     expected = np.zeros((4, 5), dtype=np.int32)
     expected[1:3, 2] = 1
-    np.testing.assert_array_equal(remove_border(labels), expected)
+    np.testing.assert_array_equal(drop_border(find_row_runs(labels)).paint(), expected)
 
 
-@pytest.mark.parametrize("clean", [relabel, remove_border, lambda labels: remove_small(labels, 5)])
+@pytest.mark.parametrize("drop", [drop_border, lambda runs: drop_small(runs, 5)])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (4, 6)])
-def test_an_image_without_objects_stays_empty(clean, shape):
-    assert not clean(np.zeros(shape, dtype=np.int32)).any()
+def test_an_image_without_objects_stays_empty(drop, shape):
+    assert not drop(find_row_runs(np.zeros(shape, dtype=np.int32))).paint().any()

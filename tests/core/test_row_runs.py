@@ -53,3 +53,19 @@ def test_bands_of_rows_are_painted_as_they_were(labels, data):
 def test_objects_at_the_edge_are_those_along_the_four_sides(labels):
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     assert (np.flatnonzero(find_row_runs(labels).at_edge) + 1).tolist() == edge[edge > 0].tolist()
+
+
+@given(label_images, st.data())
+def test_kept_objects_are_numbered_by_their_first_pixels_and_lie_where_they_lay(labels, data):
+    runs = find_row_runs(labels)
+    is_kept = np.array(data.draw(st.lists(st.booleans(), min_size=runs.count, max_size=runs.count)), dtype=np.bool_)
+    expected, numbers = np.zeros_like(labels), {}
+    for place in zip(*np.nonzero(labels), strict=True):
+        if is_kept[labels[place] - 1]:
+            expected[place] = numbers.setdefault(labels[place], len(numbers) + 1)
+    kept = runs.keep(is_kept)
+    np.testing.assert_array_equal(kept.paint(), expected)
+    again = find_row_runs(expected)
+    assert kept.count == again.count
+    for mine, theirs in zip((kept.labels, kept.y, kept.x), (again.labels, again.y, again.x), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
