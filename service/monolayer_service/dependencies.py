@@ -1,17 +1,18 @@
-"""What the calls ask for, as annotated dependencies: each checks one thing and hands it on.
+"""What the calls ask for, as annotated dependencies: the way of a request from its options to its desk.
 
-For one image they stand in this order: options (nothing is read when they are wrong), admission, the bytes, the size in
-the header, the turn, the decoded pixels.
+For each kind of call it stands in one place, step by step: the options (nothing is read when they are wrong),
+admission, the bytes, the size in the header, the turn, for one image its pixels. As dependencies of one another the
+steps would be gone through anew for each that needs them: sixty for a request, half of the event loop's time.
 
-All are coroutines, also those that wait for nothing: FastAPI runs plain functions in threads of a pool that decoding
-shares, and a probe must not wait for one.
+Dependencies are coroutines, also those that wait for nothing: FastAPI runs plain functions in threads of a pool that
+checking headers shares, and a probe must not wait for one.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, ParamSpec
+from typing import Annotated, NamedTuple, ParamSpec
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -29,7 +30,7 @@ from monolayer_service.settings import Settings
 from monolayer_service.submission import ImageSet, SubmissionTable, analyse_submission, check_headers
 from monolayer_service.telemetry.metrics import Metrics
 from monolayer_service.telemetry.timings import Timings
-from monolayer_service.uploads import BodyLimits, UploadedFile, read_image, read_images
+from monolayer_service.uploads import BodyLimits, read_image, read_images
 
 P = ParamSpec("P")
 
@@ -54,15 +55,6 @@ async def services_of(request: Request) -> Services:
 
 AppServices = Annotated[Services, Depends(services_of)]
 
-
-async def timings_of(request: Request) -> Timings:
-    """Give the request's stop watch, made by the telemetry middleware."""
-    timings: Timings = request.state.timings
-    return timings
-
-
-RequestTimings = Annotated[Timings, Depends(timings_of)]
-
 FORMS: dict[Call, tuple[str, ...]] = {
     "segment": ("json", "csv", "tiff", "png"),
     "confluency": ("json",),
@@ -78,17 +70,6 @@ def call_of(request: Request) -> Call:
     return _CALLS[request.scope["route"].path]
 
 
-async def options_of(request: Request, services: AppServices) -> Options:
-    """Read the options; a model that is not there is known before the image is sent."""
-    options = read_options(request.query_params.multi_items(), call_of(request))
-    if options.model is not None:
-        services.registry.require(options.model)
-    return options
-
-
-RequestOptions = Annotated[Options, Depends(options_of)]
-
-
 @dataclass(frozen=True)
 class Query:
     """What a request asks for, besides its image; `scores` of objects only where the answer has a place for them."""
@@ -99,96 +80,16 @@ class Query:
     scores: bool
 
 
-async def query_of(request: Request, options: RequestOptions, services: AppServices) -> Query:
-    """Choose the form of the answer before anything is computed for it, and the bundle for those who name none."""
-    call = call_of(request)
+def query_of(request: Request, services: Services) -> Query:
+    """Read the options; a missing model and a form that cannot be given are known before the image is sent."""
+    call, settings = call_of(request), services.settings
+    options = read_options(request.query_params.multi_items(), call)
+    if options.model is not None:
+        services.registry.require(options.model)
     form = choose_form(request.headers.get("accept", ""), FORMS[call], options.format)
     refuse_idle_in(form, options)
-    settings = services.settings
     default_model = settings.confluency_model if call == "confluency" else settings.segment_model
     return Query(options, form, default_model, scores=call == "segment" and form == "json")
-
-
-RequestQuery = Annotated[Query, Depends(query_of)]
-
-
-async def admit(services: AppServices, _: RequestQuery) -> AsyncIterator[Ticket]:
-    """Let the request in before its body is read; its place is free again before the answer is sent."""
-    async with services.gate.enter() as ticket:
-        yield ticket
-
-
-Permit = Annotated[Ticket, Depends(admit, scope="function")]
-
-
-async def upload_of(request: Request, permit: Permit, services: AppServices, timings: RequestTimings) -> UploadedFile:
-    """Receive the one image of the request."""
-    with timings.measure("upload"):
-        return await read_image(request, permit, _body_limits(services.settings, max_files=1))
-
-
-Upload = Annotated[UploadedFile, Depends(upload_of)]
-
-
-async def uploads_of(
-    request: Request, permit: Permit, services: AppServices, timings: RequestTimings
-) -> list[UploadedFile]:
-    """Receive the images of a submission."""
-    limits = _body_limits(services.settings, max_files=services.settings.max_submission_images)
-    with timings.measure("upload"):
-        return await read_images(request, permit, limits)
-
-
-Uploads = Annotated[list[UploadedFile], Depends(uploads_of)]
-
-
-async def size_of(upload: Upload, options: RequestOptions, services: AppServices) -> float:
-    """Check the size in megapixels that the header announces."""
-    return await run_in_threadpool(check_header, upload, options, image_limits(services.settings)) / 1e6
-
-
-Megapixels = Annotated[float, Depends(size_of)]
-
-
-async def wait_for_turn(
-    request: Request, permit: Permit, size: Megapixels, timings: RequestTimings
-) -> AsyncIterator[Ticket]:
-    """Wait for the turn of an image of that size."""
-    async with _taken_turn(request, permit, size, timings):
-        yield permit
-
-
-Turn = Annotated[Ticket, Depends(wait_for_turn, scope="function")]
-
-
-async def decode_upload(
-    upload: Upload, turn: Turn, options: RequestOptions, services: AppServices, timings: RequestTimings
-) -> DecodedImage:
-    """Decode the plane the caller chose."""
-    with timings.measure("decode"):
-        return await turn.run(decode, upload, options.image_id, options, image_limits(services.settings))
-
-
-SingleImage = Annotated[DecodedImage, Depends(decode_upload)]
-
-
-async def check_uploads(uploads: Uploads, options: RequestOptions, services: AppServices) -> ImageSet:
-    """Check the header of every image of a submission before any of them is computed."""
-    return await run_in_threadpool(check_headers, uploads, options, image_limits(services.settings))
-
-
-CheckedImages = Annotated[ImageSet, Depends(check_uploads)]
-
-
-async def wait_for_set(
-    request: Request, permit: Permit, images: CheckedImages, timings: RequestTimings
-) -> AsyncIterator[Ticket]:
-    """Wait for the turn of all images of a submission together."""
-    async with _taken_turn(request, permit, images.megapixels, timings):
-        yield permit
-
-
-SetTurn = Annotated[Ticket, Depends(wait_for_set, scope="function")]
 
 
 @dataclass(frozen=True)
@@ -225,12 +126,53 @@ class Desk:
             return await self.ticket.run(render, *args, **kwargs)
 
 
-async def desk_of(permit: Permit, services: AppServices, timings: RequestTimings) -> Desk:
-    """Give the request a desk of its own."""
-    return Desk(services.analyst, image_limits(services.settings), permit, timings)
+class ImageVisit(NamedTuple):
+    """One image with its pixels, what is asked of it, and where that is done."""
+
+    image: DecodedImage
+    query: Query
+    desk: Desk
 
 
-RequestDesk = Annotated[Desk, Depends(desk_of)]
+async def receive_image(request: Request) -> AsyncIterator[ImageVisit]:
+    """Take in a request with one image; its place is free again before the answer is sent."""
+    services, timings = await services_of(request), _timings_of(request)
+    query, limits = query_of(request, services), image_limits(services.settings)
+    async with services.gate.enter() as ticket:
+        with timings.measure("upload"):
+            upload = await read_image(request, ticket, _body_limits(services.settings, max_files=1))
+        size_px = await run_in_threadpool(check_header, upload, query.options, limits)
+        async with _taken_turn(request, ticket, size_px / 1e6, timings):
+            with timings.measure("decode"):
+                image = await ticket.run(decode, upload, query.options.image_id, query.options, limits)
+            yield ImageVisit(image, query, Desk(services.analyst, limits, ticket, timings))
+
+
+SingleImage = Annotated[ImageVisit, Depends(receive_image, scope="function")]
+
+
+class SetVisit(NamedTuple):
+    """The images of a submission, their headers checked, what is asked of them, and where that is done."""
+
+    images: ImageSet
+    query: Query
+    desk: Desk
+
+
+async def receive_images(request: Request) -> AsyncIterator[SetVisit]:
+    """Take in a submission; the headers of all images are checked before any of them is computed."""
+    services, timings = await services_of(request), _timings_of(request)
+    query, limits = query_of(request, services), image_limits(services.settings)
+    body_limits = _body_limits(services.settings, max_files=services.settings.max_submission_images)
+    async with services.gate.enter() as ticket:
+        with timings.measure("upload"):
+            uploads = await read_images(request, ticket, body_limits)
+        images = await run_in_threadpool(check_headers, uploads, query.options, limits)
+        async with _taken_turn(request, ticket, images.megapixels, timings):
+            yield SetVisit(images, query, Desk(services.analyst, limits, ticket, timings))
+
+
+CheckedImages = Annotated[SetVisit, Depends(receive_images, scope="function")]
 
 
 def image_limits(settings: Settings) -> ImageLimits:
@@ -257,6 +199,12 @@ async def _abandon_when_gone(request: Request, ticket: Ticket) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
     ticket.abandon()
+
+
+def _timings_of(request: Request) -> Timings:
+    """Give the request's stop watch, made by the telemetry middleware."""
+    timings: Timings = request.state.timings
+    return timings
 
 
 def _body_limits(settings: Settings, *, max_files: int) -> BodyLimits:

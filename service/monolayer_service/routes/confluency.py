@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from monolayer_service.dependencies import RequestDesk, RequestQuery, SingleImage
+from monolayer_service.dependencies import SingleImage
 from monolayer_service.forms import render_confluency
 from monolayer_service.routes.answers import ERROR_RESPONSES, answer, describe_single
 from monolayer_service.schemas import ConfluencyAnswer
@@ -18,8 +18,9 @@ router = APIRouter()
     responses={200: {"model": ConfluencyAnswer, "description": "Confluency, count and quality"}, **ERROR_RESPONSES},
     openapi_extra=describe_single("confluency"),
 )
-async def confluency(image: SingleImage, query: RequestQuery, desk: RequestDesk) -> Response:
+async def confluency(visit: SingleImage) -> Response:
     """Measure confluency, count and image quality; the fast path for a microscope that steers on the answer."""
+    image, query, desk = visit
     analysis = await desk.analyse(image, query)
     body = await desk.write(render_confluency, analysis, query.options)
     return answer(body, query.form, analysis)

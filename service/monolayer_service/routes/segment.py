@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from monolayer_service.dependencies import RequestDesk, RequestQuery, SingleImage
+from monolayer_service.dependencies import SingleImage
 from monolayer_service.forms import render_segmentation
 from monolayer_service.routes.answers import ERROR_RESPONSES, answer, describe_single
 from monolayer_service.schemas import SegmentAnswer
@@ -24,8 +24,9 @@ _FORMS = {
     responses={200: {"model": SegmentAnswer, "content": _FORMS, "description": "Objects found"}, **ERROR_RESPONSES},
     openapi_extra=describe_single("segment"),
 )
-async def segment(image: SingleImage, query: RequestQuery, desk: RequestDesk) -> Response:
+async def segment(visit: SingleImage) -> Response:
     """Find the objects; answer with run lengths and measurements, Kaggle rows, a label image or an overlay."""
+    image, query, desk = visit
     analysis = await desk.analyse(image, query)
     body = await desk.write(render_segmentation, analysis, query.options, query.form)
     return answer(body, query.form, analysis)

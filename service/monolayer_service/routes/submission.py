@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 
-from monolayer_service.dependencies import CheckedImages, RequestDesk, RequestQuery, SetTurn
+from monolayer_service.dependencies import CheckedImages
 from monolayer_service.forms import MEDIA_TYPES, render_submission
 from monolayer_service.options import query_parameters
 from monolayer_service.routes.answers import ERROR_RESPONSES, header_text
@@ -41,8 +41,9 @@ _BODY: dict[str, Any] = {
         "requestBody": {"required": True, "content": {MULTIPART: {"schema": _BODY}}},
     },
 )
-async def submission(images: CheckedImages, query: RequestQuery, _: SetTurn, desk: RequestDesk) -> Response:
+async def submission(visit: CheckedImages) -> Response:
     """Answer with one table when every image succeeded; ``on_error=skip`` leaves failed ones out and names them."""
+    images, query, desk = visit
     table = await desk.analyse_set(images, query)
     body = await desk.write(render_submission, table.rows)
     return Response(body, media_type=MEDIA_TYPES[query.form], headers=_announcements(table))
