@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.limits import GateLimits
 from monolayer_service.analysis import Analyst
-from monolayer_service.compute import apply_plan, network_runs_at_once, plan_compute
+from monolayer_service.compute import apply_plan, network_runs, plan_compute
 from monolayer_service.dependencies import Services
 from monolayer_service.errors import install_handlers
 from monolayer_service.housekeeping import keep_house
@@ -45,7 +45,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gate = Gate(GateLimits.of(settings, plan.running_requests), metrics)
         scheduler = TileScheduler(metrics, patience_seconds=settings.batch_wait_ms / 1000)
         registry = await run_in_threadpool(load_registry, settings, plan, scheduler, metrics)
-        scheduler.start(network_runs_at_once(on_gpu=registry.uses_gpu))
+        runs = network_runs(on_gpu=registry.uses_gpu)
+        scheduler.start(runs.at_once, runs.guests)
         app.state.services = Services(settings, metrics, gate, registry, Analyst(registry, metrics))
         housekeeping = asyncio.create_task(keep_house(gate, registry, settings.idle_seconds))
         yield

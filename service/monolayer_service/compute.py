@@ -1,10 +1,11 @@
 """How many cores there are and who gets them: decided here and nowhere else.
 
 A run of a network uses every core, and on a CPU one runs at a time: a second one at once would only take the caches
-from it. Requests have threads of their own, in which images are decoded, normalised, cut, split and encoded; a thread
-whose tiles are in the network waits and needs no core. There is one more of them than cores, so that the network finds
-tiles to run also when every core is at work on what comes before or after it. OpenCV gets the cores divided by the
-requests at once, since its own threads would otherwise multiply with them.
+from it, unless that spares a frame a wait of several times its own length (`NetworkRuns.guests`). Requests have threads
+of their own, in which images are decoded, normalised, cut, split and encoded; a thread whose tiles are in the network
+waits and needs no core. There is one more of them than cores, so that the network finds tiles to run also when every
+core is at work on what comes before or after it. OpenCV gets the cores divided by the requests at once, since its own
+threads would otherwise multiply with them.
 """
 
 import math
@@ -28,6 +29,14 @@ class ComputePlan:
     opencv_threads: int
 
 
+@dataclass(frozen=True)
+class NetworkRuns:
+    """Runs of networks at once, and how many much smaller ones may start beside them; see `TileScheduler`."""
+
+    at_once: int
+    guests: int
+
+
 def available_cores(quota: Path = _CGROUP_QUOTA) -> int:
     """Cores this process may use: its affinity, and the container's quota where there is one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -45,9 +54,13 @@ def plan_compute(settings: Settings) -> ComputePlan:
     return ComputePlan(cores, running, max(1, cores // running))
 
 
-def network_runs_at_once(*, on_gpu: bool) -> int:
-    """Threads of the tile scheduler: on a GPU a second one copies the next batch there while the first one runs."""
-    return 2 if on_gpu else 1
+def network_runs(*, on_gpu: bool) -> NetworkRuns:
+    """Decide how many runs share the machine.
+
+    On a GPU a second run copies the next batch there while the first one runs. On a CPU a frame's one small tile starts
+    beside a large one that is in the network already, instead of waiting for up to sixteen times its own length.
+    """
+    return NetworkRuns(at_once=2, guests=0) if on_gpu else NetworkRuns(at_once=1, guests=1)
 
 
 def apply_plan(plan: ComputePlan) -> None:

@@ -53,10 +53,10 @@ def values(answers):
 def make_scheduler():
     with contextlib.ExitStack() as stack:
 
-        def make(runs_at_once=1, patience_seconds=0.0):
+        def make(runs_at_once=1, patience_seconds=0.0, guests=0):
             scheduler = TileScheduler(Metrics(), patience_seconds=patience_seconds)
             stack.callback(scheduler.close)
-            scheduler.start(runs_at_once)
+            scheduler.start(runs_at_once, guests)
             return scheduler
 
         yield make
@@ -119,6 +119,62 @@ def test_a_frame_passes_a_slide_and_gets_its_answer_while_the_slide_is_not_done(
     assert engine.batches[:2] == [[0], [200]]
     engine.let_go.release(1000)
     assert slide.result(SECONDS) == list(range(1, 101))
+
+
+def test_a_frame_starts_beside_a_large_tile_that_is_in_the_network(make_scheduler, requests):
+    scheduler, engine, quick = make_scheduler(guests=1), Engine(is_held=True), Engine()
+
+    def ask_large():
+        with scheduler.open(engine, "cpu", 2 * 64, Cancellation(), lambda _: None) as stream:
+            return values(stream.answers(tiles(0, 1, side=8)))
+
+    slide = requests.submit(ask_large)
+    assert engine.entered.acquire(timeout=SECONDS)
+    for value in (200, 210):
+        assert ask(scheduler, quick, value) == [value + 1]
+    assert engine.batches == [[0]], "the slide's next tile waits for its first one"
+    engine.let_go.release(2)
+    assert slide.result(SECONDS) == [1, 2]
+    assert read(scheduler, 'monolayer_batch_size_tiles_count{side_px="4"}') == 2
+
+
+def test_a_slide_goes_on_while_a_guest_is_still_in_the_network(make_scheduler, requests):
+    scheduler, engine, slow = make_scheduler(guests=1), Engine(is_held=True), Engine(is_held=True)
+
+    def ask_large():
+        with scheduler.open(engine, "cpu", 2 * 64, Cancellation(), lambda _: None) as stream:
+            return values(stream.answers(tiles(0, 1, side=8)))
+
+    slide = requests.submit(ask_large)
+    assert engine.entered.acquire(timeout=SECONDS)
+    frame = requests.submit(ask, scheduler, slow, 200)
+    assert slow.entered.acquire(timeout=SECONDS)
+    engine.let_go.release(2)
+    assert slide.result(SECONDS) == [1, 2]
+    slow.let_go.release()
+    assert frame.result(SECONDS) == [201]
+
+
+@pytest.mark.parametrize(
+    ("guests", "work"),
+    [
+        pytest.param(0, 16, id="where there are no guests"),
+        pytest.param(1, 17, id="with more than a fourth to do"),
+    ],
+)
+def test_a_request_waits_for_the_run(make_scheduler, requests, guests, work):
+    scheduler, engine, other = make_scheduler(guests=guests), Engine(is_held=True), Engine()
+    with (
+        scheduler.open(engine, "cpu", 64, Cancellation(), lambda _: None) as large,
+        scheduler.open(other, "cpu", work, Cancellation(), lambda _: None) as small,
+    ):
+        host = scheduler.submit(large._job, next(tiles(0, side=8)))
+        assert engine.entered.acquire(timeout=SECONDS)
+        tile = scheduler.submit(small._job, next(tiles(200)))
+        assert scheduler._choose(0.0) == (None, None)
+        assert other.batches == []
+        engine.let_go.release()
+        assert values(queued.answer.result(SECONDS) for queued in (host, tile)) == [1, 201]
 
 
 def test_tiles_of_several_requests_share_a_batch(make_scheduler, requests):

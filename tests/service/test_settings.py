@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from monolayer_service.compute import available_cores, network_runs_at_once, plan_compute
+from monolayer_service.compute import NetworkRuns, available_cores, network_runs, plan_compute
 from monolayer_service.reference import TABLES, render_table
 from monolayer_service.settings import PREFIX, SHIPPED_BUNDLES, Settings
 
@@ -88,4 +88,5 @@ def test_the_cores_are_divided_in_one_place():
     plan = plan_compute(Settings(threads=8, running_requests=2))
     assert (plan.network_threads, plan.running_requests, plan.opencv_threads) == (8, 2, 4)
     assert plan_compute(Settings(threads=1)).running_requests == 3
-    assert (network_runs_at_once(on_gpu=False), network_runs_at_once(on_gpu=True)) == (1, 2)
+    assert network_runs(on_gpu=False) == NetworkRuns(at_once=1, guests=1)
+    assert network_runs(on_gpu=True) == NetworkRuns(at_once=2, guests=0)

@@ -1,10 +1,17 @@
+import contextlib
 import io
 import json
 import logging
 
+import numpy as np
 import pytest
 import structlog
+from asgi_correlation_id import correlation_id
 
+from monolayer_core.errors import PredictionError
+from monolayer_service.cancellation import Cancellation
+from monolayer_service.scheduler.scheduler import TileScheduler
+from monolayer_service.scheduler.tile_queue import TileOutcome
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.logs import configure_logging
 from monolayer_service.telemetry.memory import resident_bytes
@@ -94,6 +101,35 @@ def test_a_traceback_for_the_console_has_no_local_variables(log_lines):
         structlog.get_logger().exception("failed")
     assert "secret of the inside" in buffer.getvalue()
     assert "pixels of the image" not in buffer.getvalue()
+
+
+class FailingEngine:
+    """Says in the log that its run failed, as networks do."""
+
+    def batch_limit(self, device):
+        return 2
+
+    def run(self, tiles, device):
+        structlog.get_logger().warning("network run failed")
+        return [TileOutcome(PredictionError("broken"), device)] * len(tiles)
+
+
+def test_a_run_that_fails_is_logged_with_the_ids_of_all_requests_in_it(log_lines):
+    lines, scheduler, engine = log_lines(), TileScheduler(Metrics(), patience_seconds=0.0), FailingEngine()
+    with contextlib.closing(scheduler), contextlib.ExitStack() as stack:
+        queued = []
+        for request_id in ("first", "second"):
+            token = correlation_id.set(request_id)
+            stream = stack.enter_context(scheduler.open(engine, "cpu", 16, Cancellation(), lambda _: None))
+            correlation_id.reset(token)
+            queued.append(scheduler.submit(stream._job, np.zeros((1, 4, 4, 1), np.uint8)))
+        scheduler.start(1)
+        for tile in queued:
+            with pytest.raises(PredictionError):
+                tile.answer.result(30)
+    (line,) = lines()
+    assert line["request_ids"] == ["first", "second"]
+    assert "request_id" not in line
 
 
 def test_the_level_and_the_form_are_settings(log_lines):

@@ -3,6 +3,10 @@
 A request's own thread cuts and stitches tiles and keeps a few of them in the queue ahead of the answers it has used, so
 that the network has something to do while tiles are cut, and the tiles of other requests while this one is split into
 objects. Everything here is guarded by one lock that is never held while a network runs.
+
+A run cannot be interrupted. So that a frame need not wait for a slide's large tile that happens to be in the network,
+its small one may start beside it, as a guest: the operating system divides the cores between the two. Only what is
+several times smaller than every run in progress is let in; tiles of one size never run beside each other for that.
 """
 
 import threading
@@ -10,17 +14,32 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
+from asgi_correlation_id import correlation_id
 
 from monolayer_core.arrays import TileBatch
 from monolayer_service.cancellation import Cancellation
 from monolayer_service.scheduler.tile_queue import Engine, Job, QueuedTile, TileOutcome, TileQueue
+from monolayer_service.telemetry.logs import working_for
 from monolayer_service.telemetry.metrics import Metrics
 from monolayer_service.telemetry.utilisation import Utilisation
 
 WINDOW_BATCHES = 3
 """Batches of tiles that a request keeps in flight: one or two in the network and one ready to follow."""
+
+
+class Run(NamedTuple):
+    """Tiles that go through the network together, perhaps beside a run that is several times as large."""
+
+    tiles: list[QueuedTile]
+    is_guest: bool
+
+    @property
+    def area_px(self) -> int:
+        """Pixels that the network computes."""
+        return sum(tile.area_px for tile in self.tiles)
 
 
 class TileScheduler:
@@ -37,15 +56,27 @@ class TileScheduler:
         self._queue = TileQueue(patience_seconds)
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
+        self._runs_at_once = 0
+        self._guests_at_once = 0
+        self._running: list[Run] = []
         self._is_closed = False
         self._utilisation = Utilisation(time.monotonic())
         metrics.utilisation.set_function(self._read_utilisation)
 
-    def start(self, runs_at_once: int) -> None:
-        """Start the threads; tiles that were submitted before wait for it."""
+    def start(self, runs_at_once: int, guests_at_once: int = 0) -> None:
+        """Start the threads; tiles that were submitted before wait for it.
+
+        Parameters
+        ----------
+        runs_at_once
+            Batches in the network, whatever their size.
+        guests_at_once
+            How many more of much smaller ones may be there too.
+        """
+        self._runs_at_once, self._guests_at_once = runs_at_once, guests_at_once
         self._threads = [
             threading.Thread(target=self._serve, name=f"network-{number}", daemon=True)
-            for number in range(runs_at_once)
+            for number in range(runs_at_once + guests_at_once)
         ]
         for thread in self._threads:
             thread.start()
@@ -85,7 +116,7 @@ class TileScheduler:
             The error of the cancellation.
         """
         with self._changed:
-            job = self._queue.open(engine, device, work_px)
+            job = self._queue.open(engine, device, work_px, correlation_id.get())
         try:
             with cancellation.heard_by(lambda error: self._drop(job, error)):
                 yield TileStream(self, job, on_answer)
@@ -115,34 +146,49 @@ class TileScheduler:
             return self._utilisation.ratio(time.monotonic())
 
     def _serve(self) -> None:
-        while (batch := self._next_batch()) is not None:
-            engine, device = batch[0].job.engine, batch[0].job.device
+        while (run := self._next_run()) is not None:
+            batch, engine, device = run.tiles, run.tiles[0].job.engine, run.tiles[0].job.device
             try:
                 tiles = np.concatenate([tile.pixels for tile in batch]) if len(batch) > 1 else batch[0].pixels
-                outcomes = engine.run(tiles, device)
+                with working_for(tile.job.request_id for tile in batch):
+                    outcomes = engine.run(tiles, device)
             except Exception as error:  # noqa: BLE001 - whatever it is, the requests get it and the thread goes on
                 outcomes = [TileOutcome(error, device)] * len(batch)
-            self._settle(batch, outcomes, device)
+            self._settle(run, outcomes, device)
 
-    def _next_batch(self) -> list[QueuedTile] | None:
-        """Wait for the next batch; None when the scheduler is closed."""
+    def _next_run(self) -> Run | None:
+        """Wait for what runs next; None when the scheduler is closed."""
         with self._changed:
             while not self._is_closed:
                 now = time.monotonic()
-                if (batch := self._queue.take(now)) is not None:
+                run, seconds = self._choose(now)
+                if run is not None:
+                    self._running.append(run)
                     self._metrics.network_busy.inc(self._utilisation.begin(now))
-                    self._metrics.batch_size.labels(batch[0].pixels.shape[1]).observe(len(batch))
-                    for tile in batch:
+                    self._metrics.batch_size.labels(run.tiles[0].pixels.shape[1]).observe(len(run.tiles))
+                    for tile in run.tiles:
                         self._metrics.tile_wait.observe(now - tile.queued_at)
                     self._report_and_wake()
-                    return batch
-                self._changed.wait(self._queue.due_in(now))
+                    return run
+                self._changed.wait(seconds)
         return None
 
-    def _settle(self, batch: list[QueuedTile], outcomes: Sequence[TileOutcome], device: str) -> None:
+    def _choose(self, now: float) -> tuple[Run | None, float | None]:
+        """Choose what runs next, if anything may, else say in how many seconds that may change by itself."""
+        hosts = [run for run in self._running if not run.is_guest]
+        if len(hosts) < self._runs_at_once:
+            batch = self._queue.take(now)
+            return (None, self._queue.due_in(now)) if batch is None else (Run(batch, is_guest=False), None)
+        if len(self._running) - len(hosts) < self._guests_at_once:
+            tile = self._queue.take_guest(min(run.area_px for run in hosts))
+            return (None, None) if tile is None else (Run([tile], is_guest=True), None)
+        return None, None
+
+    def _settle(self, run: Run, outcomes: Sequence[TileOutcome], device: str) -> None:
         with self._changed:
+            self._running.remove(run)
             self._metrics.network_busy.inc(self._utilisation.end(time.monotonic()))
-            for tile, outcome in zip(batch, outcomes, strict=True):
+            for tile, outcome in zip(run.tiles, outcomes, strict=True):
                 if tile not in tile.job.in_run:  # dropped while it ran
                     continue
                 tile.job.in_run.remove(tile)
@@ -152,7 +198,7 @@ class TileScheduler:
                     tile.answer.set_exception(outcome.answer)
                 else:
                     tile.answer.set_result(outcome.answer)
-            self._changed.notify_all()  # a device that changed may have made other batches due
+            self._changed.notify_all()  # a place is free, and a device that changed may have made other batches due
 
 
 class TileStream:

@@ -14,6 +14,9 @@ from typing import Protocol
 from monolayer_core.arrays import TileBatch
 from monolayer_service.scheduler.fairness import Claim, FairOrder
 
+GUEST_RATIO = 4
+"""A request whose tiles are together so many times smaller than a run need not wait for it to end."""
+
 
 @dataclass(frozen=True)
 class TileOutcome:
@@ -63,6 +66,8 @@ class Job:
     ----------
     number : int
         Order of arrival.
+    request_id : str or None
+        Of the request, for logs.
     device : str
         Where its tiles run; what becomes of a tile may move those behind it to another one.
     uncut_px : int
@@ -80,6 +85,7 @@ class Job:
     """
 
     number: int
+    request_id: str | None
     engine: Engine
     device: str
     uncut_px: int
@@ -122,10 +128,10 @@ class TileQueue:
         """Jobs that are open."""
         return tuple(self._jobs)
 
-    def open(self, engine: Engine, device: str, work_px: int) -> Job:
+    def open(self, engine: Engine, device: str, work_px: int, request_id: str | None = None) -> Job:
         """Let a request in whose tiles have `work_px` pixels altogether."""
         self._arrivals += 1
-        job = Job(self._arrivals, engine, device, work_px, work_px, self._order.turn)
+        job = Job(self._arrivals, request_id, engine, device, work_px, work_px, self._order.turn)
         self._jobs.append(job)
         return job
 
@@ -164,6 +170,17 @@ class TileQueue:
             batch.append(self._take_next(job for job in mates if job.fitting(lane)))
         return batch
 
+    def take_guest(self, host_px: int) -> QueuedTile | None:
+        """Take a tile that may run beside a run of `host_px` pixels, see `GUEST_RATIO`; None where there is none.
+
+        The shortest request goes first, and nobody's turn is used up: whoever else waits waits for the run, not for
+        this tile.
+        """
+        guests = [job for job in self._jobs if job.waiting and GUEST_RATIO * job.remaining_px <= host_px]
+        if not guests:
+            return None
+        return self._take_from(min(guests, key=lambda job: (job.remaining_px, job.number)))
+
     def due_in(self, now: float) -> float | None:
         """Seconds until `take` gives something without a further tile; None: never."""
         waits = (self._seconds_to_wait(lane, jobs, now) for lane, jobs in self._lanes().items())
@@ -187,7 +204,9 @@ class TileQueue:
 
     def _take_next(self, jobs: Iterable[Job]) -> QueuedTile:
         claims = {job.claim: job for job in jobs}
-        job = claims[self._order.choose(tuple(claims))]
+        return self._take_from(claims[self._order.choose(tuple(claims))])
+
+    def _take_from(self, job: Job) -> QueuedTile:
         tile = job.waiting.popleft()
         job.remaining_px -= tile.area_px
         job.unserved_since = self._order.turn

@@ -1,6 +1,9 @@
 """Structured logs: one JSON object a line, with the request's id wherever a request is served."""
 
 import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import structlog
 from asgi_correlation_id import correlation_id
@@ -10,11 +13,25 @@ from structlog.typing import EventDict, WrappedLogger
 
 from monolayer_service.settings import Settings
 
+_worked_for: ContextVar[tuple[str, ...]] = ContextVar("_worked_for", default=())
+
+
+@contextmanager
+def working_for(request_ids: Iterable[str | None]) -> Iterator[None]:
+    """Name the requests that a thread works for together, in whatever it logs in the ``with`` block."""
+    token = _worked_for.set(tuple(dict.fromkeys(name for name in request_ids if name is not None)))
+    try:
+        yield
+    finally:
+        _worked_for.reset(token)
+
 
 def add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Put the id of the request that is being served into the event."""
+    """Put the id of the request that is being served, or those of all that are worked for, into the event."""
     if (request_id := correlation_id.get()) is not None:
         event["request_id"] = request_id
+    if request_ids := _worked_for.get():
+        event["request_ids"] = list(request_ids)
     return event
 
 
