@@ -37,6 +37,12 @@ class NetworkRuns:
     guests: int
 
 
+NETWORK_THREAD_OPTIONS = {"session.force_spinning_stop": "1"}
+"""Threads of a network that find no work spin for a while before they sleep. Within a run that spares waking them for
+every operator. After it they would spin on while the request's own thread needs a core to split and write the answer:
+so they stop when a run ends."""
+
+
 def available_cores(quota: Path = _CGROUP_QUOTA) -> int:
     """Cores this process may use: its affinity, and the container's quota where there is one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

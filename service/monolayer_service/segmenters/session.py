@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime: where providers and threads are decided, and the only module that calls the runtime.
+"""Sessions of ONNX Runtime: where providers are decided, and the only module that calls the runtime.
 
 A session is made for one tile size: fixing the symbolic height and width lets the runtime fold the size arithmetic out
 of the graph. Sizes that were not warmed at start get their session when they are first needed.
@@ -16,6 +16,7 @@ import structlog
 from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError, PredictionError
 from monolayer_core.model_card import ModelCard, Precision
+from monolayer_service.compute import NETWORK_THREAD_OPTIONS
 
 log = structlog.get_logger(__name__)
 
@@ -186,6 +187,8 @@ class Network:
         options.add_session_config_entry("session.use_env_allocators", "1")
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
+        for key, value in NETWORK_THREAD_OPTIONS.items():
+            options.add_session_config_entry(key, value)
         options.log_severity_level = _ONLY_ERRORS
         # A plan of all activations of a run as one block, kept for each size of batch: the block fits nowhere into what
         # other sizes have left, so that the arena grows with each (a CPU held 1055 MiB with it after tiles of 256, 512
