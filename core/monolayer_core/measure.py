@@ -60,7 +60,8 @@ class Measurements:
     @property
     def equivalent_diameter_px(self) -> Float64Array:
         """Diameter of the circle of the same area, ``(object,)``."""
-        return np.sqrt(self.area_px * (4 / math.pi))
+        diameters: Float64Array = np.sqrt(self.area_px * (4 / math.pi))
+        return diameters
 
     @property
     def equivalent_diameter_um(self) -> Float64Array | None:
@@ -179,7 +180,8 @@ def _eccentricity(runs: RowRuns, centroid: Float64Array) -> Float64Array:
     longest, shortest = half_sum + half_gap, np.maximum(half_sum - half_gap, 0.0)
     is_extended = longest > 0
     ratio = np.divide(shortest, longest, out=np.ones_like(longest), where=is_extended)
-    return np.sqrt(1 - ratio)
+    eccentricity: Float64Array = np.sqrt(1 - ratio)
+    return eccentricity
 
 
 def _middles(runs: RowRuns) -> Float64Array:

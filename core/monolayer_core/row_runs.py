@@ -128,5 +128,8 @@ def find_row_runs(labels: LabelImage) -> RowRuns:
     found = labels.ravel()[starts]
     is_object = found > 0
     numbers = found[is_object].astype(np.int64)
-    y, x = np.divmod(starts[is_object], np.int64(max(width, 1)))
-    return RowRuns(numbers, y, x, lengths[is_object].astype(np.int64), int(numbers.max(initial=0)), height, width)
+    starts = starts[is_object]
+    y = starts // max(width, 1)  # with the product several times as fast as `np.divmod`
+    return RowRuns(
+        numbers, y, starts - y * width, lengths[is_object].astype(np.int64), int(numbers.max(initial=0)), height, width
+    )
