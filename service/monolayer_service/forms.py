@@ -6,8 +6,9 @@ the same bytes.
 
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from monolayer_core.quality import assess_quality
 from monolayer_core.rle import encode_coco_runs, encode_kaggle_runs
 from monolayer_core.submission import write_submission
 from monolayer_service.analysis import Analysis
+from monolayer_service.json_records import Column, write_numbers, write_records
 from monolayer_service.options import Options
 
 DECIMALS = 4
@@ -49,15 +51,10 @@ def render_segmentation(analysis: Analysis, options: Options, form: str) -> byte
     if form == "png":
         return encode_png(draw_overlay(normalize(image.pixels), found.labels))
     rle = None if options.rle == "none" else {"format": options.rle, "order": "F"}
-    # Records of many objects take ten times the memory of their text: some are made, written and forgotten at a time.
-    pieces = [orjson.dumps(_summary(analysis, options))[:-1], b',"instances":']
-    opening = b"["
-    for records in _instances(analysis, options):
-        pieces += [opening, orjson.dumps(records)[1:-1]]
-        opening = b","
-    if opening == b"[":
-        pieces.append(opening)
-    return b"".join([*pieces, b'],"rle":', orjson.dumps(rle), b"}"])
+    # Records of many objects take more memory than their text: some are made, written and forgotten at a time.
+    instances = [piece for records in _instances(analysis, options) for piece in (b",", records)][1:]
+    opening = orjson.dumps(_summary(analysis, options))[:-1]
+    return b"".join([opening, b',"instances":[', *instances, b'],"rle":', orjson.dumps(rle), b"}"])
 
 
 def render_confluency(analysis: Analysis, options: Options) -> bytes:
@@ -132,8 +129,8 @@ def _ratios(counts: dict[str, int]) -> dict[str, float | None]:
     }
 
 
-def _instances(analysis: Analysis, options: Options) -> Iterator[list[dict[str, Any]]]:
-    """Build one record an object, some at a time; numbers are computed for all objects at once and only zipped here."""
+def _instances(analysis: Analysis, options: Options) -> Iterator[bytes]:
+    """Write the records of all objects, some at a time; numbers are computed for all objects at once."""
     found, image = analysis.segmentation, analysis.source.image
     measured = measure_runs(
         found.runs,
@@ -141,39 +138,38 @@ def _instances(analysis: Analysis, options: Options) -> Iterator[list[dict[str, 
         pixel_size_um=image.pixel_size_um,
         solidity=options.measurements,
     )
-    rle: Sequence[Any] = ()
+    rle: Sequence[str] = ()
     if options.rle == "kaggle":
         rle = encode_kaggle_runs(find_column_runs(found.runs))
     elif options.rle == "coco":
-        size = [found.runs.height, found.runs.width]
-        rle = [{"size": size, "counts": counts} for counts in encode_coco_runs(find_column_runs(found.runs))]
+        rle = encode_coco_runs(find_column_runs(found.runs))
     polygons = trace_polygons(found.labels, measured.bbox_px) if options.polygons else ()
+    class_names = [orjson.dumps(name) for name in found.class_names]
     for first in range(0, len(measured), _RECORDS_AT_ONCE):
         part = slice(first, min(first + _RECORDS_AT_ONCE, len(measured)))
-        columns: dict[str, Sequence[Any]] = {
-            "id": range(part.start + 1, part.stop + 1),
-            "class": [found.class_names[index] for index in found.class_ids[part].tolist()],
-            "score": [None] * (part.stop - part.start) if found.scores is None else _rounded(found.scores[part]),
-            "bbox": [
-                {"y": y, "x": x, "height": height, "width": width}
-                for y, x, height, width in measured.bbox_px[part].tolist()
-            ],
-            "centroid": [{"y": y, "x": x} for y, x in _rounded(measured.centroid_px[part])],
-            "area_px": measured.area_px[part].tolist(),
+        columns: dict[str, Column] = {
+            "id": write_numbers(np.arange(part.start + 1, part.stop + 1)),
+            "class": [class_names[index] for index in found.class_ids[part].tolist()],
+            "score": repeat(b"null") if found.scores is None else _rounded(found.scores[part]),
+            "bbox": dict(zip(("y", "x", "height", "width"), map(write_numbers, measured.bbox_px[part].T), strict=True)),
+            "centroid": dict(zip(("y", "x"), map(_rounded, measured.centroid_px[part].T), strict=True)),
+            "area_px": write_numbers(measured.area_px[part]),
         }
         if measured.area_um2 is not None:
             columns["area_um2"] = _rounded(measured.area_um2[part])
         if options.measurements:
             columns |= _shape_columns(measured, part)
-        if options.rle != "none":
-            columns["rle"] = rle[part]
+        if options.rle == "kaggle":
+            columns["rle"] = map(orjson.dumps, rle[part])
+        elif options.rle == "coco":
+            size = orjson.dumps([found.runs.height, found.runs.width])
+            columns["rle"] = {"size": repeat(size), "counts": map(orjson.dumps, rle[part])}
         if options.polygons:
-            columns["polygon"] = polygons[part]
-        names = tuple(columns)
-        yield [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+            columns["polygon"] = map(orjson.dumps, polygons[part])
+        yield b",".join(write_records(columns))
 
 
-def _shape_columns(measured: Measurements, part: slice) -> dict[str, list[Any]]:
+def _shape_columns(measured: Measurements, part: slice) -> dict[str, Iterable[bytes]]:
     named = {
         "equivalent_diameter_px": measured.equivalent_diameter_px,
         "equivalent_diameter_um": measured.equivalent_diameter_um,
@@ -184,9 +180,8 @@ def _shape_columns(measured: Measurements, part: slice) -> dict[str, list[Any]]:
     return {name: _rounded(column[part]) for name, column in named.items() if column is not None}
 
 
-def _rounded(values: npt.NDArray[np.floating]) -> list[Any]:
-    rounded: list[Any] = np.round(values, DECIMALS).tolist()
-    return rounded
+def _rounded(values: npt.NDArray[np.floating]) -> list[bytes]:
+    return write_numbers(np.round(values, DECIMALS))
 
 
 def _rounded_or_none(value: float | None) -> float | None:

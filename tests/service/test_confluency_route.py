@@ -3,6 +3,7 @@
 import pytest
 
 from monolayer_core import pipeline
+from monolayer_service import forms
 
 
 @pytest.mark.parametrize("model", ["nuclei", "blood"])
@@ -45,3 +46,9 @@ def test_a_submission_does_not_score_objects(client, blobs_png, monkeypatch):
     monkeypatch.delattr(pipeline, "_scores")
     assert expected.status_code == 200
     assert client.post("/v1/submission", files=files).content == expected.content
+
+
+def test_confluency_measures_and_encodes_no_objects(client, post_png, monkeypatch):
+    for name in ("measure_runs", "find_column_runs", "encode_kaggle_runs", "trace_polygons"):
+        monkeypatch.delattr(forms, name)
+    assert post_png(client, "/v1/confluency", model="nuclei").json()["count"] > 0
