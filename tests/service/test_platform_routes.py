@@ -4,7 +4,6 @@ from inspect import isasyncgenfunction, iscoroutinefunction
 import pytest
 
 from monolayer_service.app import stop_being_ready
-from monolayer_service.dependencies import services_of
 from monolayer_service.routes import confluency, health, models, segment, submission
 
 
@@ -104,5 +103,5 @@ def test_no_call_waits_for_a_thread_to_see_what_it_asks_for(module):
             yield from callables(dependency)
 
     used = {call for route in module.router.routes for call in callables(route.dependant)}
-    assert services_of in used
+    assert used
     assert [call for call in used if not (iscoroutinefunction(call) or isasyncgenfunction(call))] == []
