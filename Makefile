@@ -47,8 +47,8 @@ imports: $(DEV)/ready ## who may import whom
 pytest: $(DEV)/ready ## the tests alone (ARGS='-k rle' narrows them)
 	$(DEV)/bin/python -m pytest $(ARGS)
 
-bench: $(DEV)/ready ## requests/s, milliseconds per stage and Mpx/s of the service on this machine
-	$(DEV)/bin/python -m benchmarks.service
+bench: $(DEV)/ready ## the service against its targets on this machine, in about five minutes
+	$(DEV)/bin/python -m benchmarks.service --output benchmarks/results
 
 train: $(DEV)/ready ## fit the nuclei network (SOURCE= images on the first run, DATASET=, RUN=)
 	test -d $(DATASET) || $(DEV)/bin/monolayer-train prepare $(SOURCE) $(DATASET)

@@ -5,57 +5,94 @@ the same machine; what it did spend is reported.
 """
 
 import http.client
+import itertools
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+ANSWER_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Post:
+    """One request: where to, the bytes, and what they are."""
+
+    path: str
+    body: bytes
+    media_type: str = "image/png"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of requests showed; times in milliseconds."""
+    """What a run of requests showed: its wall time, each answer's, and the stages the service named."""
 
-    requests_per_second: float
-    median_ms: float
-    p95_ms: float
+    latencies_ms: list[float]
+    wall_seconds: float
+    generator_cpu_seconds: float
     stages_ms: dict[str, float]
-    generator_cpu_share: float
+
+    @property
+    def requests(self) -> int:
+        """How many were answered."""
+        return len(self.latencies_ms)
+
+    @property
+    def requests_per_second(self) -> float:
+        return self.requests / self.wall_seconds
+
+    @property
+    def median_ms(self) -> float:
+        return statistics.median(self.latencies_ms)
+
+    @property
+    def p99_ms(self) -> float:
+        return percentile(self.latencies_ms, 0.99)
+
+    @property
+    def generator_cpu_share(self) -> float:
+        """Of one core, the load generator's own."""
+        return self.generator_cpu_seconds / self.wall_seconds
 
 
-def post_images(port: int, path: str, body: bytes, media_type: str, *, clients: int, requests: int) -> Outcome:
-    """Post `body` `requests` times over `clients` connections.
+def post_all(port: int, posts: Iterable[Post], *, clients: int, seconds: float = float("inf")) -> Outcome:
+    """Post each of `posts` once over `clients` connections; none is begun after `seconds`.
 
     Raises
     ------
     RuntimeError
         An answer was not 200: a benchmark of refusals would flatter the service.
     """
-    remaining = iter(range(requests))
+    remaining = iter(posts)
     lock = threading.Lock()
     latencies: list[float] = []
     stages: dict[str, list[float]] = {}
     problems: list[str] = []
 
     def work() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        while not problems:
-            with lock:
-                if next(remaining, None) is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+        try:
+            while not problems and time.perf_counter() - began < seconds:
+                with lock:
+                    if (post := next(remaining, None)) is None:
+                        break
+                sent = time.perf_counter()
+                connection.request("POST", post.path, body=post.body, headers={"Content-Type": post.media_type})
+                response = connection.getresponse()
+                answer = response.read()
+                taken = 1000 * (time.perf_counter() - sent)
+                if response.status != 200:
+                    problems.append(f"{response.status}: {answer[:300]!r}")
                     break
-            began = time.perf_counter()
-            connection.request("POST", path, body=body, headers={"Content-Type": media_type})
-            response = connection.getresponse()
-            answer = response.read()
-            taken = 1000 * (time.perf_counter() - began)
-            if response.status != 200:
-                problems.append(f"{response.status}: {answer[:300]!r}")
-                break
-            with lock:
-                latencies.append(taken)
-                for name, milliseconds in parse_server_timing(response.getheader("Server-Timing", "")).items():
-                    stages.setdefault(name, []).append(milliseconds)
-        connection.close()
+                with lock:
+                    latencies.append(taken)
+                    for name, milliseconds in parse_server_timing(response.getheader("Server-Timing", "")).items():
+                        stages.setdefault(name, []).append(milliseconds)
+        except (OSError, http.client.HTTPException) as error:
+            problems.append(repr(error))
+        finally:
+            connection.close()
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     cpu, began = time.process_time(), time.perf_counter()
@@ -66,28 +103,41 @@ def post_images(port: int, path: str, body: bytes, media_type: str, *, clients: 
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
     if problems:
         raise RuntimeError(f"the service answered {problems[0]}")
-    return Outcome(
-        requests_per_second=len(latencies) / wall,
-        median_ms=statistics.median(latencies),
-        p95_ms=percentile(latencies, 0.95),
-        stages_ms={name: statistics.median(values) for name, values in stages.items()},
-        generator_cpu_share=cpu / wall,
-    )
+    medians = {name: statistics.median(values) for name, values in stages.items()}
+    return Outcome(latencies, wall, cpu, medians)
+
+
+def repeat(post: Post, times: int) -> Iterable[Post]:
+    """The same request so many times."""
+    return itertools.repeat(post, times)
 
 
 def percentile(values: Sequence[float], fraction: float) -> float:
-    """The value below which this fraction of all values lies (nearest rank)."""
+    """The smallest of the values that at least this fraction of them do not exceed (nearest rank).
+
+    Examples
+    --------
+    >>> percentile([4.0, 1.0, 3.0, 2.0], 0.5), percentile([4.0, 1.0, 3.0, 2.0], 0.99)
+    (2.0, 4.0)
+    """
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
+    rank = -int(-fraction * len(ordered) // 1)  # rounded up
+    return ordered[max(1, rank) - 1]
 
 
 def parse_server_timing(header: str) -> dict[str, float]:
-    """Milliseconds by stage from a ``Server-Timing`` header."""
+    """Milliseconds by stage from a ``Server-Timing`` header.
+
+    Examples
+    --------
+    >>> parse_server_timing("decode;dur=1.5, queue;desc=waiting;dur=0.1, total")
+    {'decode': 1.5, 'queue': 0.1}
+    """
     stages = {}
     for entry in header.split(","):
-        name, _, parameters = entry.strip().partition(";")
-        for parameter in parameters.split(";"):
-            key, _, value = parameter.strip().partition("=")
+        name, *parameters = (part.strip() for part in entry.split(";"))
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
             if key == "dur":
                 stages[name] = float(value)
     return stages

@@ -1,165 +1,153 @@
-"""Requests per second, milliseconds per stage and megapixels per second of the service, on this machine.
+"""The service on this machine against its targets, each with both of its sides measured in one run.
 
-Starts the service as `monolayer-serve` does, posts PNG images of three sizes made of a real example picture, and, in
-the same run, times the bare network on as many pixels, so that what the service adds can be seen.
+Starts the service as `monolayer-serve` does and posts images made of a real example picture. The bare network runs in
+this process in between, on the file that the service answers with and in a session of the same options.
 
-    python -m benchmarks.service            about two minutes; writes benchmarks/results/service.md
+    python -m benchmarks.service --output benchmarks/results         what `make bench` runs; service.md and service.png
+    python -m benchmarks.service --only throughput --rounds 2        a look at one part
 """
 
 import argparse
-import contextlib
-import socket
 import statistics
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-import onnxruntime as ort
-from benchmarks.load import Outcome, post_images
+from benchmarks.bare import BareNetwork
+from benchmarks.charts import draw_service
+from benchmarks.fairness import measure_fairness
+from benchmarks.large import LARGE_SIDE, measure_large
 from benchmarks.machine import describe
+from benchmarks.pictures import read_picture
+from benchmarks.places import EXAMPLES
+from benchmarks.server import running_service
+from benchmarks.shapes import measure_shapes
+from benchmarks.startup import measure_start
+from benchmarks.tables import mark, markdown_table
+from benchmarks.targets import Figure, target_table
+from benchmarks.throughput import CLIENTS, SIDES, Throughput, figures, measure_throughput
 
-from monolayer_core.model_card import MODEL_NAME, read_card
-
-ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("decode", "queue", "prepare", "inference", "postprocess", "encode")
-CASES = ((256, 1, 100), (256, 8, 200), (1024, 1, 20), (1024, 8, 40), (4096, 1, 4), (4096, 2, 4))
+STAGES_MEASURED = """\
+`POST /v1/segment` with a PNG, from decoding to run lengths; medians of rounds after a warm-up. Processor time is that
+of one request in all threads of the service; the last column is the load generator's share of one core."""
+
+PROCESSOR_MEASURED = """\
+Milliseconds of a request. The network's are those of a bare run; the event loop reads and writes HTTP, admits, and
+hands over; the rest is decoding, preparing, splitting, measuring and encoding in the requests' threads, the tile queue,
+and waiting of onnxruntime's threads between runs. [`steps.md`](steps.md) has the rest step by step."""
+
+PARTS = ("start", "throughput", "large", "fairness", "memory")
 
 
 def main() -> None:
     arguments = parse_arguments()
-    picture = cv2.imread(str(arguments.image), cv2.IMREAD_COLOR)
-    if picture is None:
-        sys.exit(f"{arguments.image} cannot be read")
-    rows = []
-    with running_service(arguments.start_seconds) as port:
-        for side, clients, requests in CASES:
-            body = encode_mosaic(picture, side)
-            path = f"/v1/segment?method={arguments.method}&fallback=never"
-            post_images(port, path, body, "image/png", clients=clients, requests=max(2, requests // 10))
-            outcome = post_images(port, path, body, "image/png", clients=clients, requests=requests)
-            rows.append((side, clients, outcome))
-            print(format_row(side, clients, outcome), flush=True)
-    bare = {} if arguments.method == "kmeans" else time_bare_network(arguments.bundle, sorted({row[0] for row in rows}))
-    report = render(rows, bare, arguments.method)
-    print("\n" + report)
-    arguments.output.write_text(report, encoding="utf-8")
+    began = time.perf_counter()
+    picture = read_picture(arguments.image)
+    found: dict[str, Figure] = {}
+    throughput = None
+
+    def note(**new: Figure) -> None:
+        found.update(new)
+        print(f"{time.perf_counter() - began:.0f} s\n{target_table(new)}", flush=True)
+
+    if "start" in arguments.only:
+        note(start=measure_start(arguments.starts, arguments.start_seconds))
+    with running_service(arguments.start_seconds) as server:
+        bare = BareNetwork(server)
+        network = f"{bare.card.name} {bare.card.version}, {bare.file}, {bare.threads} threads"
+        if "throughput" in arguments.only:
+            throughput = measure_throughput(
+                server, bare, picture, rounds=arguments.rounds, seconds=arguments.case_seconds
+            )
+            note(**figures(throughput))
+        if "large" in arguments.only:
+            note(large=measure_large(server, picture, side=arguments.large_side, small_requests=10))
+        if "fairness" in arguments.only:
+            note(fairness=measure_fairness(server, picture, slide_side=arguments.large_side, frames=arguments.frames))
+    if "memory" in arguments.only:
+        with running_service(arguments.start_seconds) as server:  # anew: a large image leaves room for many small ones
+            note(memory=measure_shapes(server, picture, requests=arguments.memory_requests))
+    report = render(found, throughput, network)
+    print(f"\n{report}")
+    if arguments.output is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        (arguments.output / "service.md").write_text(report, encoding="utf-8")
+        if throughput is not None:
+            stages = {f"{side}², {n} client{'s' * (n > 1)}": throughput.stages_ms((side, n)) for side, n in cases()}
+            draw_service(found, stages, STAGES, arguments.output / "service.png")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--image",
-        type=Path,
-        default=ROOT / "examples" / "fluorescence_tissue.png",
-        help="picture the images are made of",
-    )
-    parser.add_argument("--bundle", type=Path, default=ROOT / "service/monolayer_service/bundles/nuclei")
-    parser.add_argument("--method", choices=("unet", "kmeans"), default="unet")
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/service.md")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts of the table")
+    parser.add_argument("--image", type=Path, default=EXAMPLES / "fluorescence_tissue.png", help="what images are of")
+    parser.add_argument("--starts", type=int, default=3, help="how often the service is started")
+    parser.add_argument("--rounds", type=int, default=5, help="through all cases of throughput")
+    parser.add_argument("--case-seconds", type=float, default=3, help="of each case in a round")
+    parser.add_argument("--large-side", type=int, default=LARGE_SIDE, help="of the large image and the slide")
+    parser.add_argument("--frames", type=int, default=100, help="most frames beside the slide")
+    parser.add_argument("--memory-requests", type=int, default=2000)
     parser.add_argument("--start-seconds", type=float, default=60, help="how long the service may take to be ready")
+    parser.add_argument("--output", type=Path, help="folder for the table and the plot; without it they are not kept")
     return parser.parse_args()
 
 
-def encode_mosaic(picture: npt.NDArray[np.uint8], side: int) -> bytes:
-    """Repeat a picture, mirrored at its borders, until it fills a square; PNG."""
-    height, width = picture.shape[:2]
-    pad = ((0, max(0, side - height)), (0, max(0, side - width)), (0, 0))
-    square = np.pad(picture, pad, mode="symmetric")[:side, :side]
-    return cv2.imencode(".png", square)[1].tobytes()
+def cases() -> list[tuple[int, int]]:
+    """Image side and clients."""
+    return [(side, clients) for side in SIDES for clients in CLIENTS]
 
 
-@contextlib.contextmanager
-def running_service(start_seconds: float) -> Iterator[int]:
-    """Run the service on a free port of the loopback until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "monolayer_service", "--host", "127.0.0.1", "--port", str(port)]
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while not is_ready(port):
-            if process.poll() is not None or time.perf_counter() - began > start_seconds:
-                sys.exit("the service did not become ready: run `monolayer-serve` to see why")
-            time.sleep(0.05)
-        print(f"ready after {time.perf_counter() - began:.1f} s", flush=True)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
-
-
-def time_bare_network(bundle: Path, sides: list[int]) -> dict[int, float]:
-    """Median milliseconds of `session.run` on a square image of each side, tile by tile where the card's sides end."""
-    card = read_card(bundle)
-    times = {}
-    for side in sides:
-        tile = max((s for s in card.tile_sides if s <= side), default=card.tile_sides[0])
-        options = ort.SessionOptions()
-        for name, value in (("n", 1), ("height", tile), ("width", tile)):
-            options.add_free_dimension_override_by_name(name, value)
-        session = ort.InferenceSession(bundle / MODEL_NAME, options, providers=["CPUExecutionProvider"])
-        batch = np.zeros((1, tile, tile, card.channel_count), np.uint8)
-        session.run(None, {"image": batch})
-        repeats = max(3, 20 * 256 * 256 // (tile * tile))
-        durations = []
-        for _ in range(repeats):
-            began = time.perf_counter()
-            session.run(None, {"image": batch})
-            durations.append(1000 * (time.perf_counter() - began))
-        times[side] = statistics.median(durations) * (side / tile) ** 2
-    return times
-
-
-def format_row(side: int, clients: int, outcome: Outcome) -> str:
-    stages = " | ".join(f"{outcome.stages_ms.get(stage, 0.0):.1f}" for stage in STAGES)
-    rate = outcome.requests_per_second
-    return (
-        f"| {side}² | {clients} | {rate:.2f} | {rate * side * side / 1e6:.2f} | {outcome.median_ms:.1f} "
-        f"| {outcome.p95_ms:.1f} | {stages} | {100 * outcome.generator_cpu_share:.0f} % |"
-    )
-
-
-def render(rows: list[tuple[int, int, Outcome]], bare: dict[int, float], method: str) -> str:
-    lines = [
-        "# The service on one machine",
-        "",
-        describe(),
-        "",
-        f"`POST /v1/segment?method={method}` with a PNG, from decoding to run lengths; medians after a warm-up.",
-        "The last column is the load generator's own processor time.",
-        "",
-        "| image | clients | requests/s | Mpx/s | median ms | p95 ms | "
-        + " | ".join(f"{s} ms" for s in STAGES)
-        + " | generator |",
-        "| --- | " + "--- | " * (6 + len(STAGES)),
-        *(format_row(*row) for row in rows),
-    ]
-    if bare:
-        lines += [
-            "",
-            "The bare network (`session.run`, float32) in the same run:",
-            "",
-            "| image | ms | Mpx/s |",
-            "| --- | --- | --- |",
+def render(found: dict[str, Figure], throughput: Throughput | None, network: str) -> str:
+    """The document: what it was measured on, the targets, and the stages behind them."""
+    parts = ["# The service on one machine", f"{describe()}  \n{network}", mark("targets", target_table(found))]
+    if throughput is not None:
+        parts += [
+            "![Figures as shares of their targets, and the stages of a request](service.png)",
+            STAGES_MEASURED,
+            stage_table(throughput),
+            "## Where the processor time goes",
+            PROCESSOR_MEASURED,
+            processor_table(throughput),
         ]
-        lines += [f"| {side}² | {ms:.1f} | {side * side / 1000 / ms:.2f} |" for side, ms in bare.items()]
-    return "\n".join(lines) + "\n"
+    return "\n\n".join(parts) + "\n"
+
+
+def stage_table(throughput: Throughput) -> str:
+    header = ["image", "clients", "requests/s", "Mpx/s", "median ms", "p99 ms"]
+    header += [f"{stage} ms" for stage in STAGES] + ["processor ms", "generator"]
+    rows = []
+    for side, clients in cases():
+        case = (side, clients)
+        rate = throughput.median(case, lambda served: served.outcome.requests_per_second)
+        stages = throughput.stages_ms(case)
+        rows.append(
+            [
+                f"{side}²",
+                str(clients),
+                f"{rate:.2f}",
+                f"{rate * side**2 / 1e6:.2f}",
+                f"{throughput.median(case, lambda served: served.outcome.median_ms):.1f}",
+                f"{throughput.median(case, lambda served: served.outcome.p99_ms):.1f}",
+                *(f"{stages.get(stage, 0.0):.1f}" for stage in STAGES),
+                f"{throughput.median(case, lambda served: served.cpu_ms):.1f}",
+                f"{100 * throughput.median(case, lambda served: served.outcome.generator_cpu_share):.0f} %",
+            ]
+        )
+    return markdown_table(header, rows)
+
+
+def processor_table(throughput: Throughput) -> str:
+    rows = []
+    for side, clients in cases():
+        case = (side, clients)
+        whole = throughput.median(case, lambda served: served.cpu_ms)
+        loop = throughput.median(case, lambda served: served.loop_ms)
+        network = statistics.median(runs.cpu_ms for runs in throughput.bare[side])
+        shares = [(part, 100 * part / whole) for part in (network, loop, whole - network - loop)]
+        rows.append(
+            [f"{side}²", str(clients), f"{whole:.1f}", *(f"{part:.1f} ({share:.0f} %)" for part, share in shares)]
+        )
+    return markdown_table(("image", "clients", "whole", "network", "event loop", "rest"), rows)
 
 
 if __name__ == "__main__":

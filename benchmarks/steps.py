@@ -24,7 +24,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 from benchmarks.alternatives import compare_kmeans, compare_run_lengths
 from benchmarks.machine import describe
-from benchmarks.service import ROOT, encode_mosaic
+from benchmarks.pictures import encode_mosaic
+from benchmarks.places import ROOT
 
 from monolayer_core.arrays import LabelImage, TileBatch
 from monolayer_core.confluency_uncertainty import uncertain_percent

@@ -19,7 +19,7 @@ import cv2
 import httpx2
 import matplotlib.pyplot as plt
 import numpy as np
-from benchmarks.service import running_service
+from benchmarks.server import running_service
 from docs.model_tables import (
     blood_line,
     cells_line,
@@ -89,8 +89,8 @@ def python_example(readme: str) -> str:
 
 def printed_by(code: str) -> str:
     """Run code that talks to http://127.0.0.1:8000 against a service on a free port; what it prints."""
-    with running_service(start_seconds=60) as port:
-        command = [sys.executable, "-c", code.replace(":8000", f":{port}")]
+    with running_service(start_seconds=60) as server:
+        command = [sys.executable, "-c", code.replace(":8000", f":{server.port}")]
         return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
