@@ -20,7 +20,7 @@ PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test format lint types imports pytest bench train export evaluate docs lock image-lint clean
+.PHONY: help serve test format lint types imports pytest bench bench-peers train export evaluate docs lock image-lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ pytest: $(DEV)/ready ## the tests alone (ARGS='-k rle' narrows them)
 bench: $(DEV)/ready ## the service against its targets on this machine, in about five minutes
 	$(DEV)/bin/python -m benchmarks.service --output benchmarks/results
 
+bench-peers: $(DEV)/ready ## the service beside other servers, OpenVINO and other ways of single steps
+	$(DEV)/bin/python -m benchmarks.peers --output benchmarks/results
+
 train: $(DEV)/ready ## fit the nuclei network (SOURCE= images on the first run, DATASET=, RUN=)
 	test -d $(DATASET) || $(DEV)/bin/monolayer-train prepare $(SOURCE) $(DATASET)
 	$(DEV)/bin/monolayer-train fit $(DATASET) $(RUN)
@@ -77,7 +80,7 @@ lock: $(DEV)/ready ## resolve and hash-pin requirements/ anew
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 
 clean: ## remove the environments and caches (data and runs stay)
-	rm -rf .venv .venv-serve-cpu .venv-serve-gpu .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-serve-cpu .venv-serve-gpu .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # An environment counts as made only when its last step has succeeded; a change of the pinned set makes it anew.
 $(DEV)/ready: requirements/dev.txt $(PROJECTS)

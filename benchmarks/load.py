@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-ANSWER_SECONDS = 300
+ANSWER_SECONDS = 900
 
 
 @dataclass(frozen=True)

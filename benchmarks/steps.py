@@ -1,4 +1,4 @@
-"""Every step around the network as a share of the network's time, and the fast ways against the plain ones.
+"""Every step around the network as a share of the network's time.
 
 Images of 256² and 1024² pixels are made of a real example picture and go through the shipped `nuclei` bundle in int8.
 Every step is then timed by itself, all of them in turn in each round. What is counted is processor time, so that
@@ -22,12 +22,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-from benchmarks.alternatives import compare_kmeans, compare_run_lengths
 from benchmarks.machine import describe
 from benchmarks.pictures import encode_mosaic
 from benchmarks.places import ROOT
 
-from monolayer_core.arrays import LabelImage, TileBatch
+from monolayer_core.arrays import TileBatch
 from monolayer_core.confluency_uncertainty import uncertain_percent
 from monolayer_core.distance_seeds import seeds_from_distance
 from monolayer_core.image_io import Image, decode_image
@@ -83,7 +82,7 @@ def main() -> None:
     for side in SIDES:
         watch = StopWatch()
         for _ in range(arguments.rounds + 1):
-            count, labels = one_round(watch, encode_mosaic(picture, side), card, network)
+            count = one_round(watch, encode_mosaic(picture, side), card, network)
         columns[f"{side}², {count} objects"] = watch.medians()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     report = "\n\n".join(
@@ -93,11 +92,6 @@ def main() -> None:
             f"Milliseconds of processor time, and the share of the network's (int8, {cores} cores); medians.",
             render(columns, cores),
             "In brackets: only where a caller or a card asks for it. In italics: what several steps make up.",
-            "## Run lengths, 1024²",
-            compare_run_lengths(labels),
-            "## K-means on all pixels, k = 3, 1024²",
-            compare_kmeans(cv2.cvtColor(decode_image(encode_mosaic(picture, 1024)).pixels, cv2.COLOR_RGB2GRAY)),
-            compare_kmeans(decode_image(encode_mosaic(read_stain(), 1024)).pixels),
             "## JSON of many objects",
             time_many_objects(arguments.rounds),
         ]
@@ -115,10 +109,6 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_stain() -> npt.NDArray[np.uint8]:
-    return np.asarray(cv2.imread(str(ROOT / "examples" / "histology_purple.png"), cv2.IMREAD_COLOR), dtype=np.uint8)
-
-
 def open_network(path: Path) -> Callable[[TileBatch], TileBatch]:
     """The network on one core, so that nothing waits for another thread."""
     options = ort.SessionOptions()
@@ -127,10 +117,8 @@ def open_network(path: Path) -> Callable[[TileBatch], TileBatch]:
     return lambda tiles: session.run(None, {"image": tiles})[0]
 
 
-def one_round(
-    watch: StopWatch, png: bytes, card: ModelCard, network: Callable[[TileBatch], TileBatch]
-) -> tuple[int, LabelImage]:
-    """Take one image through every step; give the number of objects and their labels."""
+def one_round(watch: StopWatch, png: bytes, card: ModelCard, network: Callable[[TileBatch], TileBatch]) -> int:
+    """Take one image through every step; give the number of objects."""
     limits = card.thresholds
     pixels = watch.time("decode PNG", lambda: decode_image(png)).pixels
     image = watch.time("normalise", lambda: prepare(pixels, card))
@@ -162,7 +150,7 @@ def one_round(
     analysis = analysis_of(pixels, found)
     watch.time("*body of /v1/segment*", lambda: render_segmentation(analysis, Options(), "json"))
     watch.time("*body of /v1/confluency*", lambda: render_confluency(analysis, Options()))
-    return len(found.class_ids), labels
+    return len(found.class_ids)
 
 
 def analysis_of(pixels: npt.NDArray[np.uint8], found: Segmentation) -> Analysis:
