@@ -19,6 +19,7 @@ import cv2
 import httpx2
 import matplotlib.pyplot as plt
 import numpy as np
+from benchmarks.places import RESULTS
 from benchmarks.server import running_service
 from docs.model_tables import (
     blood_line,
@@ -30,6 +31,7 @@ from docs.model_tables import (
     score_table,
     size_table,
 )
+from docs.speed import speed_section
 from starlette.testclient import TestClient
 
 from monolayer_core.model_card import read_card
@@ -64,6 +66,7 @@ def main() -> None:
     metrics = {name: read_metrics(name) for name in PAGES}
     sections["model"] = nuclei_section(read_card(SHIPPED_BUNDLES / "nuclei"), metrics["nuclei"])
     sections["cells"] = cells_line(read_card(SHIPPED_BUNDLES / "cells"), metrics["cells"])
+    sections["speed"] = speed_section(RESULTS)
     sections["blood"] = blood_line(read_card(SHIPPED_BUNDLES / "blood"), metrics["blood"])
     for name, tables in PAGES.items():
         page = ROOT / "docs" / "models" / f"{name}.md"

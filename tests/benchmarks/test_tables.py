@@ -4,6 +4,7 @@ import pytest
 from benchmarks.server import find_metric
 from benchmarks.tables import mark, markdown_table, marked_part, pick_columns
 from benchmarks.targets import TARGETS, Figure, Target, target_table
+from docs.speed import PEER_COLUMNS, PEER_TABLE, TARGET_COLUMNS, speed_section
 
 
 def test_a_table_has_a_line_a_row():
@@ -30,6 +31,20 @@ def test_columns_are_picked_in_the_order_asked_for():
     assert pick_columns(table, ("c", "b")) == markdown_table(("c", "b"), [("3", "2 2"), ("6", "5")])
     with pytest.raises(ValueError, match="d"):
         pick_columns(table, ("d",))
+
+
+def test_the_readme_shows_both_tables_under_their_machine(tmp_path):
+    values = [str(number) for number in range(5)]
+    for name, part, columns in (("service", "targets", TARGET_COLUMNS), ("peers", PEER_TABLE, PEER_COLUMNS)):
+        table = markdown_table((*columns, "more"), [(*values[: len(columns)], "x")])
+        text = f"# Title\n\n2026-11-27, a machine  \nversions\n\n{mark(part, table)}\n"
+        (tmp_path / f"{name}.md").write_text(text, encoding="utf-8")
+
+    section = speed_section(tmp_path)
+
+    assert "[`make bench`](benchmarks/results/service.md), 2026-11-27, a machine:" in section
+    assert "| what | target | figure | met |\n| --- | --- | --- | --- |\n| 0 | 1 | 2 | 3 |" in section
+    assert section.endswith("| 0 | 1 | 2 | 3 | 4 |")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.places import RESULTS
+from docs.speed import speed_section
 
 from monolayer_service.reference import render_table
 
@@ -41,6 +43,10 @@ def test_the_python_example_was_run() -> None:
 
     assert printed[:2] == ["```text", "unet"]
     assert printed[2] == printed[-2] != "0"  # as many objects as the highest label
+
+
+def test_speed_is_what_the_benchmarks_found() -> None:
+    assert section("speed").strip() == speed_section(RESULTS), "run `make docs`"
 
 
 def test_every_make_target_named_exists() -> None:
