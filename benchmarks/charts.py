@@ -27,6 +27,7 @@ def draw_service(
     left.axvline(1, color="black", linewidth=1)
     left.invert_yaxis()
     left.tick_params(axis="y", labelsize=7)
+    left.set_xlim(0, min(3, 1.1 * max(1, *shares)))  # what is missed by far needs no room to show it
     left.set_xlabel("share of the target: met up to the line")
     begin = dict.fromkeys(stages, 0.0)
     for name in names:
@@ -35,7 +36,7 @@ def draw_service(
         begin = {case: begin[case] + width for case, width in zip(stages, widths, strict=True)}
     right.invert_yaxis()
     right.set_xlabel("stages of a request, % of its time")
-    right.legend(fontsize=7, ncols=len(names), loc="lower center", bbox_to_anchor=(0.5, 1))
+    right.legend(fontsize=7, ncols=(len(names) + 1) // 2, loc="lower center", bbox_to_anchor=(0.5, 1))
     save(picture, path)
 
 

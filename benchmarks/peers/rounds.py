@@ -81,7 +81,7 @@ def measure_sides(
 
 def measure_case(server: Server, bare: BareNetwork, post: Post, clients: int, seconds: float) -> Answered:
     """Post until the time is over, after a warm-up and a look at the bare network."""
-    post_all(server.port, [post] * 2 * clients, clients=clients)
+    post_all(server.port, [post] * max(4, clients), clients=clients)
     runs = bare.run_for(post.body, seconds / 2)
     cpu = server.cpu_seconds()
     outcome = post_all(server.port, itertools.repeat(post), clients=clients, seconds=seconds)

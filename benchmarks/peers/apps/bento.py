@@ -38,7 +38,7 @@ class Batched:
     network = bentoml.depends(Network)
 
     def __init__(self) -> None:
-        self._worker = Worker()
+        self._worker = Worker(is_network_elsewhere=True)
 
     @bentoml.api
     def predict(self, image: Png, /) -> Json:

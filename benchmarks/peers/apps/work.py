@@ -30,13 +30,15 @@ class Worker:
     """The bundle, its network, and the three steps of an image.
 
     Where the bundle lies, which of its files answers, and with how many threads, stands in the environment that the
-    benchmark gives: PEER_BUNDLE, PEER_FILE, PEER_THREADS, PEER_OPENCV_THREADS.
+    benchmark gives: PEER_BUNDLE, PEER_FILE, PEER_THREADS, PEER_OPENCV_THREADS, PEER_LARGEST_SIDE.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_network_elsewhere: bool = False) -> None:
         cv2.setNumThreads(int(os.environ["PEER_OPENCV_THREADS"]))
         bundle = Path(os.environ["PEER_BUNDLE"])
         self.card = read_card(bundle)
+        if is_network_elsewhere:
+            return
         threads = int(os.environ["PEER_THREADS"])
         self._network = Network(bundle / os.environ["PEER_FILE"], self.card, prefer_cuda=False, threads=threads)
         for side in self.card.tile_sides:
