@@ -2,6 +2,7 @@
 
 A stand-in takes the network's place: it costs nothing and needs no model, so what is measured is everything around the
 network. Each case runs in a process of its own, after a small image has loaded whatever is loaded on first use.
+`benchmarks.memory_service` measures the service itself.
 
     python -m benchmarks.memory --side 4096 8192
 """
@@ -18,15 +19,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import tifffile
+from benchmarks.stand_in import CARD, stand_in
 
-from monolayer_core.image_io import Image, decode_image, open_rows
-from monolayer_core.model_card import ModelCard, Output, Thresholds, TrainingData
+from monolayer_core.image_io import decode_image, open_image
 from monolayer_core.pipeline import segment
-from monolayer_core.row_source import ArrayRows, RowSource
 from monolayer_core.window_pipeline import interpret_windows, predict_windows
-from monolayer_service.analysis import Analysis, DecodedImage
+from monolayer_service.analysis import Analysis, NamedImage
 from monolayer_service.forms import render_segmentation
 from monolayer_service.options import Options
 
@@ -34,25 +33,7 @@ PITCH_PX = {"scattered": 34, "closed": 20}
 """Distance of the discs, of about 22 pixels each: apart from one another, or one layer from edge to edge."""
 
 WAYS = ("rows", "decoded", "whole")
-"""Read by rows; in windows of a decoded image, as the service does; and as a whole, as small images are."""
-
-CARD = ModelCard(
-    name="stand-in",
-    version="1",
-    task="instances",
-    confluency_of="nucleus",
-    channels="rgb",
-    outputs=(
-        Output(name="nucleus", role="class"),
-        Output(name="boundary", role="boundary"),
-        Output(name="distance", role="distance"),
-    ),
-    tile_sides=(256, 512, 1024),
-    halo=96,
-    divisor=16,
-    thresholds=Thresholds(seed=0.25, min_seed_area_px=20, min_area_px=25, max_hole_area_px=200),
-    training_data=TrainingData(name="none", licence="none", source="none", images=0, objects=0),
-)
+"""Read by rows, as the service does; in windows of a decoded image; and as a whole, as small images are."""
 
 
 def main() -> None:
@@ -72,7 +53,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, nargs="+", default=[4096], help="height and width in pixels")
-    parser.add_argument("--way", nargs="+", choices=WAYS, default=["decoded"], help="how the image is looked at")
+    parser.add_argument("--way", nargs="+", choices=WAYS, default=["rows"], help="how the image is looked at")
     parser.add_argument("--case", nargs=3, metavar=("KIND", "COMPRESSION", "WAY"), help="measure in this process")
     return parser.parse_args()
 
@@ -94,18 +75,12 @@ def measure(kind: str, compression: str, way: str, *, side: int) -> str:
 
 def answer(body: bytes, way: str) -> int:
     """Number of objects in an answer that was written in full."""
-    source: RowSource
-    if way == "rows":
-        source = open_rows(body)
-        image = Image(np.zeros((1, 1), np.uint8), "tiff", None, 1)  # the service's summary still asks for pixels
-    else:
-        image = decode_image(body)
-        source = ArrayRows(image.pixels)
+    image = open_image(body) if way == "rows" else decode_image(body)
     if way == "whole":
         found = segment(image.pixels, CARD, stand_in)
     else:
-        found = interpret_windows(predict_windows(source, CARD, stand_in), CARD)
-    analysis = Analysis(DecodedImage(image, "image", ""), found, None, None, "nucleus")
+        found = interpret_windows(predict_windows(image.rows, CARD, stand_in), CARD)
+    analysis = Analysis(NamedImage(image, "image", ""), found, None, None, "nucleus")
     written = render_segmentation(analysis, Options(), "json")
     if not written.endswith(b"}"):
         raise RuntimeError("the answer is no JSON object")
@@ -132,16 +107,6 @@ def make_file(kind: str, compression: str, side: int) -> bytes:
     stream = io.BytesIO()
     tifffile.imwrite(stream, image, rowsperstrip=64, compression=None if compression == "none" else compression)
     return stream.getvalue()
-
-
-def stand_in(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Inside, boundary and distance by grey level alone."""
-    grey = tiles[..., 0]
-    table = np.zeros((256, 3), dtype=np.uint8)
-    table[150:, 0] = 240
-    table[150:236, 1] = 250
-    table[236:, 2] = 255
-    return np.take(table, grey, axis=0)
 
 
 def memory(name: str) -> int:

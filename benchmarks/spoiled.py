@@ -8,6 +8,7 @@ from benchmarks.image_sets import Picture
 
 from monolayer_core.arrays import Pixels
 from monolayer_core.quality import assess_quality
+from monolayer_core.row_source import ArrayRows
 
 BLUR_PX = 4.0
 NOISE_SHARE = 0.02  # of the range of the type, the standard deviation of a blank frame's noise
@@ -47,7 +48,7 @@ def flagged_percent(pictures: Sequence[Picture]) -> dict[str, float]:
     for picture in pictures:
         pixels = picture.read()
         for name, (spoil, expected) in CASES.items():
-            flags = assess_quality(spoil(pixels)).flags
+            flags = assess_quality(ArrayRows(spoil(pixels))).flags
             counts[name] += bool(flags) if expected is None else expected in flags
     return {name: 100 * count / len(pictures) for name, count in counts.items()}
 

@@ -41,8 +41,9 @@ from monolayer_core.prediction import predict_probabilities
 from monolayer_core.quality import assess_quality
 from monolayer_core.rle import encode_coco, encode_kaggle
 from monolayer_core.row_runs import find_row_runs
+from monolayer_core.row_source import ArrayRows
 from monolayer_core.splitting import split_by_seeds
-from monolayer_service.analysis import Analysis, DecodedImage
+from monolayer_service.analysis import Analysis, NamedImage
 from monolayer_service.forms import render_confluency, render_segmentation
 from monolayer_service.options import Options
 from monolayer_service.segmenters.base import ModelUse
@@ -140,7 +141,7 @@ def one_round(watch: StopWatch, png: bytes, card: ModelCard, network: Callable[[
     watch.time("uncertainty", lambda: uncertain_percent(planes.foreground))
     if (likeness := card.likeness) is not None:
         watch.time("likeness", lambda: distance_from_training(image, likeness))
-    watch.time("quality flags", lambda: assess_quality(pixels))
+    watch.time("quality flags", lambda: assess_quality(ArrayRows(pixels)))
     watch.time("measure", lambda: measure(labels))
     watch.time("(measure intensity, solidity)", lambda: measure(labels, pixels, solidity=True))
     watch.time("run lengths, Kaggle", lambda: encode_kaggle(labels))
@@ -154,7 +155,7 @@ def one_round(watch: StopWatch, png: bytes, card: ModelCard, network: Callable[[
 
 
 def analysis_of(pixels: npt.NDArray[np.uint8], found: Segmentation) -> Analysis:
-    source = DecodedImage(Image(pixels, "png", 0.5, 1 if pixels.ndim == 2 else 3), "image", "0" * 64)
+    source = NamedImage(Image(ArrayRows(pixels), "png", 0.5), "image", "0" * 64)
     return Analysis(source, found, ModelUse("nuclei", "1", "0" * 64, "CPUExecutionProvider"), None, "nucleus")
 
 

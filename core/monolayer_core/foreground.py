@@ -13,6 +13,7 @@ import numpy as np
 from monolayer_core.arrays import ImageUInt8, Mask
 from monolayer_core.levels import count_levels
 from monolayer_core.partition import partition_line
+from monolayer_core.row_source import ArrayRows
 
 Side = Literal["bright", "dark"]
 
@@ -35,7 +36,7 @@ def choose_side(image: ImageUInt8) -> Side:
     image
         ``(y, x)`` uint8, the brightness. Where it is constant the answer is ``"bright"``.
     """
-    counts = count_levels(image).counts
+    counts = count_levels(ArrayRows(image)).counts
     levels = np.flatnonzero(counts)
     if len(levels) < 2:
         return "bright"

@@ -9,6 +9,7 @@ from monolayer_core.arrays import ImageUInt8
 from monolayer_core.foreground import Side
 from monolayer_core.levels import count_levels, look_up
 from monolayer_core.partition import MOST_CLUSTERS, Integers, LinePartitions, fewest_clusters, partition_line
+from monolayer_core.row_source import ArrayRows
 
 EXPLAINED = 0.85
 """``clusters="auto"`` takes the fewest clusters that explain this share of the variance, as long as they leave the
@@ -53,7 +54,7 @@ class GreyLevels:
 
 def count_grey(image: ImageUInt8) -> GreyLevels:
     """Count and partition the grey levels of an image ``(y, x)``."""
-    counts = count_levels(image).counts
+    counts = count_levels(ArrayRows(image)).counts
     levels = np.flatnonzero(counts)
     partitions = partition_line(levels.astype(np.float64), counts[levels], MOST_CLUSTERS)
     return GreyLevels(levels, counts[levels], partitions)

@@ -24,8 +24,8 @@ from monolayer_core.errors import (
 from monolayer_core.image_formats import bmp, jpeg, npy, png, tiff
 from monolayer_core.image_formats.axes import PlaneChoice, choose_plane, resolve_axes
 from monolayer_core.image_formats.encoding import encode_label_tiff, encode_png
-from monolayer_core.image_formats.stored import Format, StoredImage
-from monolayer_core.row_source import ArrayRows, RowSource
+from monolayer_core.image_formats.stored import Format, RowReader, StoredImage
+from monolayer_core.row_source import ArrayRows, RowSource, whole
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -39,7 +39,7 @@ __all__ = [
     "decode_image",
     "encode_label_tiff",
     "encode_png",
-    "open_rows",
+    "open_image",
     "read_header",
 ]
 
@@ -119,25 +119,37 @@ class ImageHeader:
 
 @dataclass(frozen=True)
 class Image:
-    """One plane, decoded.
+    """One plane, decoded or opened to be read by rows.
 
     Attributes
     ----------
-    pixels
-        ``(y, x)`` grey or ``(y, x, 3)`` RGB, C-contiguous, native byte order, of the type that was stored (bilevel and
-        boolean images are uint8 of 0 and 255).
+    rows
+        The plane, native byte order, of the type that was stored (bilevel and boolean images are uint8 of 0 and 255).
     format
         Of the file.
     pixel_size_um
         Side of a pixel in micrometres, None where unknown.
-    channels
-        1 for grey, 3 for RGB.
     """
 
-    pixels: Pixels
+    rows: RowSource
     format: Format
     pixel_size_um: float | None
-    channels: int
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for RGB."""
+        return self.rows.channels
+
+    @property
+    def pixels(self) -> Pixels:
+        """The whole plane: ``(y, x)`` grey or ``(y, x, 3)`` RGB, C-contiguous; decoded here where it was only opened.
+
+        Raises
+        ------
+        ImageError
+            As for `RowSource.read`.
+        """
+        return whole(self.rows)
 
 
 DEFAULT_OPTIONS = ReadOptions()
@@ -207,12 +219,16 @@ def decode_image(data: bytes, options: ReadOptions = DEFAULT_OPTIONS, limits: Im
     EmptyImageError, UnknownFormatError, OptionError
         As for `read_header`.
     """
-    stored, header, plane = _choose(data, options, limits)
-    pixels = plane.finish(stored.decode(plane.outer))
-    return Image(pixels, stored.format, header.pixel_size_um, 1 if pixels.ndim == 2 else 3)
+    return open_image(data, options, limits, at_once_px=limits.max_pixels)
 
 
-def open_rows(data: bytes, options: ReadOptions = DEFAULT_OPTIONS, limits: ImageLimits = DEFAULT_LIMITS) -> RowSource:
+def open_image(
+    data: bytes,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    *,
+    at_once_px: int = 0,
+) -> Image:
     """Open one plane of an image file to be read by rows.
 
     What can be read by strips or tiles (TIFF) is decompressed where it is looked at, and again when it is looked at
@@ -222,6 +238,8 @@ def open_rows(data: bytes, options: ReadOptions = DEFAULT_OPTIONS, limits: Image
     ----------
     data, options, limits
         As for `decode_image`; `data` is kept as long as the result is.
+    at_once_px
+        Planes of up to so many pixels are decoded here, whatever the format.
 
     Raises
     ------
@@ -231,9 +249,12 @@ def open_rows(data: bytes, options: ReadOptions = DEFAULT_OPTIONS, limits: Image
     stored, header, plane = _choose(data, options, limits)
     # Where the caller says that the file's rows are columns, a row of the image is spread over all of the file.
     is_by_rows = all(header.axes.index(letter) == stored.axes.find(letter) for letter in "YX")
-    if stored.open_rows is None or not is_by_rows:
-        return ArrayRows(plane.finish(stored.decode(plane.outer)))
-    return _StoredRows(header.height, header.width, plane, stored.open_rows(plane.outer))
+    rows: RowSource
+    if stored.open_rows is None or not is_by_rows or header.height * header.width <= at_once_px:
+        rows = ArrayRows(plane.finish(stored.decode(plane.outer)))
+    else:
+        rows = _StoredRows(header.height, header.width, plane, stored.open_rows(plane.outer))
+    return Image(rows, stored.format, header.pixel_size_um)
 
 
 class _Plane(NamedTuple):
@@ -260,29 +281,31 @@ class _Plane(NamedTuple):
 
 
 class _StoredRows:
-    """Rows of a plane as they are decoded; the rows last read are kept, since neighbours ask for the same."""
+    """Rows of a plane as they are decoded.
 
-    def __init__(self, height: int, width: int, plane: _Plane, read: Callable[[slice], Pixels]) -> None:
+    What was read last is kept, since neighbours ask for the same rows; and it is whole strips or tiles, so that whoever
+    goes through the image from top to bottom has each decompressed once, or twice where it lies in two bands.
+    """
+
+    def __init__(self, height: int, width: int, plane: _Plane, reader: RowReader) -> None:
         self.height = height
         self.width = width
         self._plane = plane
-        self._read = read
-        self._last: tuple[int, int] | None = None
-        self._pixels = self.read(slice(0, 1))
-
-    @property
-    def channels(self) -> int:
-        return 1 if self._pixels.ndim == 2 else int(self._pixels.shape[2])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._pixels.dtype
+        self._reader = reader
+        self._kept = slice(0, 0)
+        self._pixels: Pixels | None = None
+        first = self.read(slice(0, 1))
+        self.channels = 1 if first.ndim == 2 else int(first.shape[2])
+        self.dtype: np.dtype[Any] = first.dtype
 
     def read(self, rows: slice) -> Pixels:
-        if self._last != (rows.start, rows.stop):
-            self._pixels = self._plane.finish(self._read(rows))
-            self._last = rows.start, rows.stop
-        return self._pixels
+        if self._pixels is None or not (self._kept.start <= rows.start and rows.stop <= self._kept.stop):
+            together = self._reader.rows_together
+            end = min(-(-rows.stop // together) * together, self.height)
+            self._pixels = None  # not both at once
+            self._kept = slice(rows.start // together * together, end)
+            self._pixels = self._plane.finish(self._reader.read(self._kept))
+        return self._pixels[rows.start - self._kept.start : rows.stop - self._kept.start]
 
 
 def _choose(data: bytes, options: ReadOptions, limits: ImageLimits) -> tuple[StoredImage, ImageHeader, _Plane]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from monolayer_core.arrays import LabelImage, Mask
 from monolayer_core.measure import mean_values
 from monolayer_core.row_runs import RowRuns, find_row_runs
+from monolayer_core.row_source import ArrayRows
 
 FOREGROUND_CONNECTIVITY: Final = 8
 BACKGROUND_CONNECTIVITY: Final = 4
@@ -150,7 +151,7 @@ def drop_faint(runs: RowRuns, foreground: npt.NDArray[np.uint8], min_score: floa
     min_score : float
         0 to 1; objects whose mean foreground probability is lower are dropped.
     """
-    return runs.keep(mean_values(runs, foreground) >= 255 * min_score)
+    return runs.keep(mean_values(runs, ArrayRows(foreground)) >= 255 * min_score)
 
 
 def drop_border(runs: RowRuns) -> RowRuns:

@@ -9,10 +9,15 @@ rules mirror each other: with symmetric percentiles an inverted image has the in
 evenly spaced levels between their smallest and largest value. Where a few outliers leave the percentiles closer
 together than `FINE_LEVELS` levels, the levels are laid again over the range between the percentiles, so that one hot
 pixel in a float image costs no grey levels.
+
+An image is gone through by rows, once or a few times, and only the counts are kept; the levels of its pixels are made
+where they are looked at.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +26,7 @@ import numpy.typing as npt
 from monolayer_core.arrays import ImageUInt8, Pixels
 from monolayer_core.errors import UnusableImageError
 from monolayer_core.model_card import NormalizationSpec
+from monolayer_core.row_source import RowSource, bands
 
 LEVELS = 1 << 16
 FINE_LEVELS = 1 << 10
@@ -33,26 +39,30 @@ _ROUNDS = 4  # each divides the range by at least 63 and, where all but outliers
 _CHUNK = 1 << 19  # values worked on at once: temporaries stay within the caches, whatever the size of the image
 
 Counts = npt.NDArray[np.int64]
+Index = npt.NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True)
 class Levels:
-    """An image as unsigned levels, the levels counted, and what a level stands for.
+    """The levels of an image: how they are found, how often each occurs, and what it stands for.
 
     Attributes
     ----------
-    index
-        Shape of the image; uint8, or uint16 where 256 levels do not do.
+    place
+        Takes pixels of the image, gives their levels: uint8, or uint16 where 256 levels do not do.
     counts
         How often each level occurs, int64, 256 or 65,536 entries.
     origin, step
         Level i stands for the value ``origin + i * step``, in the units of the input.
+    maximum
+        Largest value of the image, as it is.
     """
 
-    index: npt.NDArray[np.unsignedinteger]
+    place: Callable[[Pixels], Index]
     counts: Counts
     origin: float
     step: float
+    maximum: float
 
 
 def percentile_levels(counts: Counts, spec: NormalizationSpec) -> tuple[int, int]:
@@ -74,7 +84,7 @@ def percentile_levels(counts: Counts, spec: NormalizationSpec) -> tuple[int, int
     return low, high
 
 
-def count_levels(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> Levels:
+def count_levels(source: RowSource, spec: NormalizationSpec = DEFAULT_SPEC) -> Levels:
     """Place an image on at most 65,536 levels and count them; see the module for the rules.
 
     `spec` matters only for values that do not fit 65,536 levels one to one: its percentiles choose the range on which
@@ -85,46 +95,70 @@ def count_levels(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> Leve
     UnusableImageError
         The image is empty, complex, or holds NaN or infinity.
     """
-    if pixels.size == 0:
+    if not (source.height and source.width and source.channels):
         raise UnusableImageError("the image has no pixels")
-    if pixels.dtype.kind not in "buif":
-        raise UnusableImageError(f"pixels of type {pixels.dtype} cannot be normalised; real numbers are needed")
-    if pixels.dtype == np.bool_:
-        pixels = pixels.view(np.uint8)
-    pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
-    if pixels.dtype in (np.uint8, np.uint16):
-        return Levels(pixels, count_each(pixels), 0.0, 1.0)
-    minimum, maximum = pixels.min(), pixels.max()
+    if source.dtype.kind not in "buif":
+        raise UnusableImageError(f"pixels of type {source.dtype} cannot be normalised; real numbers are needed")
+    if source.dtype.newbyteorder("=") in (np.bool_, np.uint8, np.uint16):
+        counts = _count(source, _as_they_are)
+        return Levels(_as_they_are, counts, 0.0, 1.0, int(np.flatnonzero(counts)[-1]))
+    minimum, maximum = _extremes(source)
     if not (np.isfinite(minimum) and np.isfinite(maximum)):
         raise UnusableImageError("the image holds NaN or infinite values")
-    if pixels.dtype.kind in "iu" and int(maximum) - int(minimum) < LEVELS:
-        # Unsigned wrap-around subtracts exactly, also where the difference leaves the signed type.
-        unsigned = np.dtype(f"u{pixels.dtype.itemsize}")
-        offsets = pixels.view(unsigned) - minimum.view(unsigned)
-        index = offsets.astype(np.uint16, copy=False)
-        return Levels(index, count_each(index), float(minimum), 1.0)
-    return _even_levels(pixels, float(minimum), float(maximum), spec)
+    if source.dtype.kind in "iu" and int(maximum) - int(minimum) < LEVELS:
+        place = functools.partial(_offsets, minimum=minimum)
+        return Levels(place, _count(source, place), float(minimum), 1.0, maximum.item())
+    return _even_levels(source, float(minimum), float(maximum), maximum.item(), spec)
 
 
-def _even_levels(pixels: Pixels, minimum: float, maximum: float, spec: NormalizationSpec) -> Levels:
+def _count(source: RowSource, place: Callable[[Pixels], Index]) -> Counts:
+    counted: Counts = functools.reduce(
+        np.add, (count_each(place(source.read(rows))) for rows in bands(source.height, source.width))
+    )
+    return counted
+
+
+def _extremes(source: RowSource) -> tuple[Any, Any]:
+    """Smallest and largest value, in the type of the image; NaN where there is one."""
+    extremes = [(rows.min(), rows.max()) for rows in map(source.read, bands(source.height, source.width))]
+    smallest, largest = np.array(extremes, dtype=source.dtype.newbyteorder("=")).T
+    return smallest.min(), largest.max()
+
+
+def _as_they_are(pixels: Pixels) -> Index:
+    if pixels.dtype == np.bool_:
+        return np.ascontiguousarray(pixels).view(np.uint8)
+    return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+
+
+def _offsets(pixels: Pixels, minimum: np.integer[Any]) -> Index:
+    # Unsigned wrap-around subtracts exactly, also where the difference leaves the signed type.
+    unsigned = np.dtype(f"u{pixels.dtype.itemsize}")
+    pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+    offsets: Index = pixels.view(unsigned) - minimum.view(unsigned)
+    return offsets.astype(np.uint16, copy=False)
+
+
+def _even_levels(source: RowSource, minimum: float, maximum: float, largest: float, spec: NormalizationSpec) -> Levels:
     if not np.isfinite(maximum - minimum):
         raise UnusableImageError(f"the values span from {minimum:g} to {maximum:g}, more than can be told apart")
     low, high = minimum, maximum
     for _ in range(_ROUNDS):
-        index = _quantise(pixels, low, high)
-        counts = count_each(index)
+        place = functools.partial(_quantise, low=low, high=high)
+        counts = _count(source, place)
         step = (high - low) / (LEVELS - 1)
         first, last = percentile_levels(counts, spec)
         if last - first >= FINE_LEVELS:
-            return Levels(index, counts, low, step)
+            return Levels(place, counts, low, step, largest)
         # One level more on either side: the percentiles themselves stay inside the new range.
         low, high = max(low + (first - 1) * step, minimum), min(low + (last + 1) * step, maximum)
     # The values between the percentiles are as good as equal (or few): what tells pixels apart is the whole range.
-    index = _quantise(pixels, minimum, maximum)
-    return Levels(index, count_each(index), minimum, (maximum - minimum) / (LEVELS - 1))
+    place = functools.partial(_quantise, low=minimum, high=maximum)
+    return Levels(place, _count(source, place), minimum, (maximum - minimum) / (LEVELS - 1), largest)
 
 
 def _quantise(pixels: Pixels, low: float, high: float) -> npt.NDArray[np.uint16]:
+    pixels = np.ascontiguousarray(pixels)
     index = np.empty(pixels.shape, dtype=np.uint16)
     if high <= low:
         index[...] = 0
@@ -166,7 +200,7 @@ def stretch_table(low: int, high: int, length: int) -> ImageUInt8:
 
 
 def look_up(index: npt.NDArray[np.unsignedinteger], table: ImageUInt8) -> ImageUInt8:
-    """Grey level of each pixel of a `Levels.index`, or of a part of one; C-contiguous."""
+    """Grey level of each of the levels that `Levels.place` gives; C-contiguous."""
     if index.dtype == np.uint8:
         return np.asarray(cv2.LUT(index, table), dtype=np.uint8).reshape(index.shape)
     flat, out = index.reshape(-1), np.empty(index.size, dtype=np.uint8)

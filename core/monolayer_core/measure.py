@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from monolayer_core.arrays import LabelImage
 from monolayer_core.row_runs import Float64Array, Int64Array, RowRuns, find_row_runs
+from monolayer_core.row_source import ArrayRows, RowSource, bands
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,13 @@ def measure(
     >>> found.area_px, found.centroid_px.tolist(), found.area_um2.tolist()
     (array([4, 1]), [[0.5, 0.5], [1.0, 2.0]], [1.0, 0.25])
     """
-    return measure_runs(find_row_runs(labels), intensity, pixel_size_um=pixel_size_um, solidity=solidity)
+    source = None if intensity is None else ArrayRows(intensity)
+    return measure_runs(find_row_runs(labels), source, pixel_size_um=pixel_size_um, solidity=solidity)
 
 
 def measure_runs(
     runs: RowRuns,
-    intensity: npt.NDArray[np.number] | None = None,
+    intensity: RowSource | None = None,
     *,
     pixel_size_um: float | None = None,
     solidity: bool = False,
@@ -133,20 +135,26 @@ def measure_runs(
     )
 
 
-def mean_values(runs: RowRuns, intensity: npt.NDArray[np.number]) -> Float64Array:
-    """Average an image over each object: ``(object,)`` for ``(y, x)``, ``(object, channel)`` for ``(y, x, channel)``.
+def mean_values(runs: RowRuns, intensity: RowSource) -> Float64Array:
+    """Average an image over each object: ``(object,)`` for a grey one, ``(object, channel)`` for RGB.
+
+    Sums are exact for integers.
 
     Raises
     ------
     ValueError
         The image has another size than the label image.
     """
-    if intensity.shape[:2] != (runs.height, runs.width):
-        raise ValueError(f"an intensity image {intensity.shape} does not fit labels of {runs.height} by {runs.width}")
-    area = runs.areas_px
-    if intensity.ndim == 2:
-        return runs.sums(intensity) / area
-    return np.column_stack([runs.sums(intensity[..., c]) / area for c in range(intensity.shape[2])])
+    size = intensity.height, intensity.width
+    if size != (runs.height, runs.width):
+        raise ValueError(f"an intensity image of {size} pixels does not fit labels of {runs.height} by {runs.width}")
+    sums = np.zeros((intensity.channels, runs.count))
+    for rows in bands(*size):
+        part, pixels = runs.part(rows), intensity.read(rows)
+        for channel, plane in enumerate([pixels] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)):
+            sums[channel] += part.sums(plane)
+    means: Float64Array = (sums / runs.areas_px).T
+    return means[:, 0] if intensity.channels == 1 else means
 
 
 def confluency_percent(labels: npt.NDArray[np.generic]) -> float:

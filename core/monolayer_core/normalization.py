@@ -17,6 +17,7 @@ from monolayer_core.arrays import ImageUInt8, Pixels
 from monolayer_core.errors import OptionError
 from monolayer_core.levels import DEFAULT_SPEC, Counts, count_levels, look_up, percentile_levels, stretch_table
 from monolayer_core.model_card import NormalizationSpec
+from monolayer_core.row_source import ArrayRows
 
 
 def normalize(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> ImageUInt8:
@@ -48,8 +49,8 @@ def normalize(pixels: Pixels, spec: NormalizationSpec = DEFAULT_SPEC) -> ImageUI
     array([[  0,  85],
            [170, 255]], dtype=uint8)
     """
-    levels = count_levels(pixels, spec)
-    return look_up(levels.index, stretch_of(levels.counts, spec))
+    levels = count_levels(ArrayRows(pixels), spec)
+    return look_up(levels.place(pixels), stretch_of(levels.counts, spec))
 
 
 def stretch_of(counts: Counts, spec: NormalizationSpec = DEFAULT_SPEC) -> ImageUInt8:

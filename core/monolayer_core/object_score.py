@@ -18,6 +18,7 @@ from monolayer_core.arrays import LabelImage
 from monolayer_core.card_blocks import ObjectFeature, ObjectScore
 from monolayer_core.measure import mean_values
 from monolayer_core.row_runs import Float64Array, RowRuns
+from monolayer_core.row_source import ArrayRows
 
 OBJECT_FEATURES: tuple[ObjectFeature, ...] = get_args(ObjectFeature)
 """Names of the features, in the order of `describe_objects`."""
@@ -61,8 +62,8 @@ def describe_objects(
     """
     return features_of(
         runs,
-        uncertain=mean_values(runs, uncertain_plane(foreground)),
-        boundary=None if boundary is None else mean_values(runs, boundary),
+        uncertain=mean_values(runs, ArrayRows(uncertain_plane(foreground))),
+        boundary=None if boundary is None else mean_values(runs, ArrayRows(boundary)),
         outlines=sum_outlines(labels, foreground, runs.count),
     )
 

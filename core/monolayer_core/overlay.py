@@ -5,6 +5,10 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import ImageUInt8, LabelImage, Mask
+from monolayer_core.levels import count_levels, look_up
+from monolayer_core.normalization import stretch_of
+from monolayer_core.row_runs import RowRuns
+from monolayer_core.row_source import RowSource, bands
 
 _GOLDEN_RATIO = 0.618_033_988_749_895
 CLASS_COLOURS: tuple[tuple[int, int, int], ...] = ((0, 255, 0), (255, 0, 255), (0, 255, 255), (255, 160, 0))
@@ -49,6 +53,33 @@ def draw_overlay(
     else:
         colours = np.array(CLASS_COLOURS, dtype=np.uint8)[class_ids[objects - 1] % len(CLASS_COLOURS)]
     drawn.reshape(-1, 3)[edge] = colours
+    return drawn
+
+
+def draw_overlay_by_rows(source: RowSource, runs: RowRuns) -> ImageUInt8:
+    """Stretch an image as `normalization.normalize` does and draw the outline of every object over it.
+
+    The result is that of `draw_overlay`, and the only thing of the size of the image.
+
+    Parameters
+    ----------
+    source
+        The image as it is stored.
+    runs
+        The objects.
+
+    Returns
+    -------
+    ImageUInt8
+        ``(y, x, 3)`` RGB.
+    """
+    levels = count_levels(source)
+    table = stretch_of(levels.counts)
+    drawn = np.empty((source.height, source.width, 3), dtype=np.uint8)
+    for rows in bands(source.height, source.width):
+        around = slice(max(rows.start - 1, 0), min(rows.stop + 1, source.height))  # outlines look at the neighbours
+        image = look_up(levels.place(source.read(around)), table)
+        drawn[rows] = draw_overlay(image, runs.paint(around))[rows.start - around.start :][: rows.stop - rows.start]
     return drawn
 
 

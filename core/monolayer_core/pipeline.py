@@ -35,6 +35,7 @@ from monolayer_core.object_score import describe_objects, predict_iou
 from monolayer_core.output_planes import split_outputs
 from monolayer_core.prediction import predict_probabilities
 from monolayer_core.row_runs import RowRuns, find_row_runs
+from monolayer_core.row_source import ArrayRows
 from monolayer_core.splitting import split_by_seeds
 
 KMEANS_MIN_AREA_PX = 30
@@ -294,7 +295,7 @@ def _vote(runs: RowRuns, inside: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np.
     """Class of each object: the one of the largest mean probability."""
     if len(inside) == 1:
         return np.zeros(runs.count, dtype=np.int64)
-    means = np.column_stack([mean_values(runs, plane) for plane in inside])
+    means = np.column_stack([mean_values(runs, ArrayRows(plane)) for plane in inside])
     return np.asarray(means.argmax(axis=1), dtype=np.int64)
 
 
@@ -305,7 +306,7 @@ def _scores(
     card: ModelCard,
 ) -> npt.NDArray[np.float64]:
     if card.score is None:
-        return mean_values(runs, foreground) / 255
+        return mean_values(runs, ArrayRows(foreground)) / 255
     return predict_iou(describe_objects(runs.paint(), runs, foreground, boundary), card.score)
 
 

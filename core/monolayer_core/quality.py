@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from monolayer_core.arrays import Pixels
-from monolayer_core.levels import DEFAULT_SPEC, Levels, count_levels, percentile_levels, stretch_table
+from monolayer_core.levels import DEFAULT_SPEC, Index, Levels, count_levels, percentile_levels, stretch_table
 from monolayer_core.model_card import NormalizationSpec
+from monolayer_core.row_source import RowSource, bands
 from monolayer_core.sharpness import measure_sharpness
 
 FOCUS_THRESHOLD = 0.22
@@ -76,13 +76,14 @@ class Quality:
     flags: tuple[str, ...]
 
 
-def assess_quality(pixels: Pixels) -> Quality:
+def assess_quality(source: RowSource) -> Quality:
     """Measure focus, saturation, contrast, structure and illumination of an image as it was decoded.
 
     Parameters
     ----------
-    pixels
-        ``(y, x)`` or ``(y, x, 3)``, of any size and real type, not normalised: saturation cannot be seen afterwards.
+    source
+        Grey or RGB of any size and real type, not normalised: saturation cannot be seen afterwards. Values of 8 and 16
+        bits are gone through once and then looked at in a few rows; others some times.
 
     Raises
     ------
@@ -91,21 +92,25 @@ def assess_quality(pixels: Pixels) -> Quality:
 
     Examples
     --------
-    >>> assess_quality(np.full((64, 64), 255, dtype=np.uint8)).flags
+    >>> from monolayer_core.row_source import ArrayRows
+    >>> assess_quality(ArrayRows(np.full((64, 64), 255, dtype=np.uint8))).flags
     ('blank', 'saturated')
     """
-    levels = count_levels(pixels)
+    levels = count_levels(source)
     low, high = percentile_levels(levels.counts, DEFAULT_SPEC)
-    saturated_fraction = _saturated_fraction(pixels, levels)
+    saturated_fraction = _saturated_fraction(source, levels)
     contrast = _contrast(levels.origin + low * levels.step, levels.origin + high * levels.step)
-    few_steps = pixels.dtype.kind in "iu" and (high - low) * levels.step < MIN_GREY_STEPS
+    few_steps = source.dtype.kind in "iu" and (high - low) * levels.step < MIN_GREY_STEPS
 
-    grey = levels.index if levels.index.ndim == 2 else np.asarray(cv2.cvtColor(levels.index, cv2.COLOR_RGB2GRAY))
+    def grey(rows: slice) -> Index:
+        index = levels.place(source.read(rows))
+        return index if index.ndim == 2 else np.asarray(cv2.cvtColor(index, cv2.COLOR_RGB2GRAY))
+
     darkest, brightest = percentile_levels(levels.counts, _NEARLY_ALL)
     if darkest == brightest:
         darkest, brightest = np.flatnonzero(levels.counts)[[0, -1]].tolist()
-    sharpness = measure_sharpness(grey, stretch_table(darkest, brightest, len(levels.counts)))
-    unevenness = _unevenness(levels)
+    sharpness = measure_sharpness(source.height, grey, stretch_table(darkest, brightest, len(levels.counts)))
+    unevenness = _unevenness(source, levels)
 
     blank = sharpness.structure < STRUCTURE_THRESHOLD
     found = {
@@ -139,30 +144,32 @@ _PILE_UP = 5  # times as many values at the maximum as at any of the levels just
 _TAIL = 8  # of the levels that occur next below the maximum
 
 
-def _saturated_fraction(pixels: Pixels, levels: Levels) -> float:
+def _saturated_fraction(source: RowSource, levels: Levels) -> float:
     occurring = np.flatnonzero(levels.counts)
-    if pixels.dtype.kind == "f":
-        at_maximum = int(
-            np.count_nonzero(pixels == pixels.max())
-        )  # the last level also holds what lies beyond the levels
+    size = source.height * source.width * source.channels
+    if source.dtype.kind == "f":
+        # The last level also holds what lies beyond the levels.
+        read = map(source.read, bands(source.height, source.width))
+        at_maximum = sum(int(np.count_nonzero(rows == levels.maximum)) for rows in read)
     else:
         at_maximum = int(levels.counts[occurring[-1]])
-        if pixels.dtype != np.bool_ and pixels.max() == np.iinfo(pixels.dtype).max:
-            return at_maximum / pixels.size
+        if source.dtype != np.bool_ and levels.maximum == np.iinfo(source.dtype).max:
+            return at_maximum / size
     tail = levels.counts[occurring[:-1][-_TAIL:]]
     piled_up = tail.size > 0 and at_maximum >= _PILE_UP * int(tail.max())
-    return at_maximum / pixels.size if piled_up else 0.0
+    return at_maximum / size if piled_up else 0.0
 
 
 _BLOCKS = 8  # along either side
 _SAMPLES = 16  # pixels looked at along either side of a block
 
 
-def _unevenness(levels: Levels) -> float:
-    height, width = levels.index.shape[:2]
+def _unevenness(source: RowSource, levels: Levels) -> float:
     # The middles of equal parts; a small image gives some pixels several times.
     places = (np.arange(_BLOCKS * _SAMPLES) + 0.5) / (_BLOCKS * _SAMPLES)
-    samples = levels.index[np.ix_((places * height).astype(int), (places * width).astype(int))]
+    columns = (places * source.width).astype(int)
+    rows = (places * source.height).astype(int).tolist()
+    samples = levels.place(np.concatenate([source.read(slice(row, row + 1))[:, columns] for row in rows]))
     if samples.ndim == 3:
         # Stains take light away: the channel they spare shows it best. Planes, since numpy is slow along a short axis.
         samples = functools.reduce(np.maximum, np.moveaxis(samples, 2, 0))

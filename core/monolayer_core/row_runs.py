@@ -87,6 +87,20 @@ class RowRuns:
             self.width,
         )
 
+    def part(self, rows: slice) -> "RowRuns":
+        """Give the runs of the rows from ``rows.start`` to ``rows.stop``, in coordinates of these; labels stay."""
+        first, last = np.searchsorted(self.y, (rows.start, rows.stop))
+        within = slice(first, last)
+        return RowRuns(
+            self.labels[within],
+            self.y[within] - rows.start,
+            self.x[within],
+            self.lengths[within],
+            self.count,
+            rows.stop - rows.start,
+            self.width,
+        )
+
     def paint(self, rows: slice | None = None) -> LabelImage:
         """Paint the objects: a label image of the whole image, or of the rows from ``rows.start`` to ``rows.stop``.
 
@@ -96,15 +110,14 @@ class RowRuns:
         array([[2, 0, 0],
                [2, 2, 0]], dtype=int32)
         """
-        top, bottom = (0, self.height) if rows is None else (rows.start, rows.stop)
-        first, last = np.searchsorted(self.y, (top, bottom))
-        starts = (self.y[first:last] - top) * self.width + self.x[first:last]
+        part = self if rows is None else self.part(rows)
+        starts = part.y * part.width + part.x
         values = np.zeros(2 * starts.size + 1, dtype=np.int32)
-        values[1::2] = self.labels[first:last]
+        values[1::2] = part.labels
         borders = np.zeros(2 * starts.size + 2, dtype=np.int64)
-        borders[1:-1:2], borders[2:-1:2] = starts, starts + self.lengths[first:last]
-        borders[-1] = (bottom - top) * self.width
-        return np.repeat(values, np.diff(borders)).reshape(bottom - top, self.width)
+        borders[1:-1:2], borders[2:-1:2] = starts, starts + part.lengths
+        borders[-1] = part.height * part.width
+        return np.repeat(values, np.diff(borders)).reshape(part.height, part.width)
 
     def sums(self, plane: npt.NDArray[np.number]) -> Float64Array:
         """Sum the pixel values of a ``(y, x)`` image over each object, ``(count,)``; exact for integers."""
@@ -115,6 +128,21 @@ class RowRuns:
         kind = np.float64 if plane.dtype.kind == "f" else np.int64
         sums = np.add.reduceat(plane.ravel(), borders, dtype=kind)[::2] if borders.size else np.zeros(0)
         return self.totals(sums)
+
+
+class PaintedRows:
+    """A label image, int32, that is painted where it is looked at; a `row_source.RowSource`."""
+
+    def __init__(self, runs: RowRuns) -> None:
+        self.height = runs.height
+        self.width = runs.width
+        self.channels = 1
+        self.dtype = np.dtype(np.int32)
+        self._runs = runs
+
+    def read(self, rows: slice) -> LabelImage:
+        """Paint rows, see `RowRuns.paint`."""
+        return self._runs.paint(rows)
 
 
 def find_row_runs(labels: LabelImage) -> RowRuns:

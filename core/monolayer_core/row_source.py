@@ -1,4 +1,8 @@
-"""An image plane that is read by rows, so that it need not be in memory as a whole."""
+"""An image plane that is read by rows, so that it need not be in memory as a whole.
+
+What is computed of an image's pixels is computed of its rows: for an image in memory, which is `ArrayRows`, by the same
+code in the same bands as for one that is decompressed where it is looked at.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,6 +79,11 @@ class ArrayRows:
     def read(self, rows: slice) -> Pixels:
         """See `RowSource.read`; the rows are a view."""
         return self.pixels[rows]
+
+
+def whole(source: RowSource) -> Pixels:
+    """Give all rows of an image at once."""
+    return source.read(slice(0, source.height))
 
 
 def bands(height: int, width: int) -> Iterator[slice]:

@@ -11,6 +11,7 @@ of the second where there is nothing but noise. The second moment of the noise i
 changes of brightness and a few objects on a large field show in the right way.
 """
 
+from collections.abc import Callable
 from math import log, pi, sqrt
 from typing import Any, NamedTuple, TypeAlias
 
@@ -43,20 +44,22 @@ class Sharpness(NamedTuple):
     structure: float
 
 
-def measure_sharpness(grey: _Grey, table: ImageUInt8) -> Sharpness:
+def measure_sharpness(height: int, grey: Callable[[slice], _Grey], table: ImageUInt8) -> Sharpness:
     """Measure an image of any size.
 
     Parameters
     ----------
+    height
+        Rows of the image.
     grey
-        ``(y, x)``, levels of uint8 or uint16.
+        Takes rows, gives them ``(y, x)``, levels of uint8 or uint16.
     table
         Grey level, 0 to 255, of each level.
     """
     sums = np.zeros(len(_Sums._fields))
-    bands = _bands(grey.shape[0])
+    bands = _bands(height)
     for rows in bands:
-        band = look_up(np.ascontiguousarray(grey[rows]), table)
+        band = look_up(np.ascontiguousarray(grey(rows)), table)
         missing = [max(0, _MIN_SIDE - side) for side in band.shape]
         if any(missing):
             padded = cv2.copyMakeBorder(band, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)

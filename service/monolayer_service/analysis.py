@@ -1,21 +1,23 @@
-"""What is done with one decoded image: choose who answers, let it find the objects, and say so when it could not.
+"""What is done with one image: choose who answers, let it find the objects, and say so when it could not.
 
 The order on a fault is half a batch, then the CPU (both in ``segmenters.faults``), then K-means where the caller allows
 it, else a refusal that says when to come back.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
 
 from monolayer_core.errors import PredictionError
-from monolayer_core.image_io import Image, ImageLimits, ReadOptions, check_limits, decode_image, read_header
+from monolayer_core.image_io import Image, ImageLimits, ReadOptions, check_limits, open_image, read_header
 from monolayer_core.pipeline import Segmentation
+from monolayer_service.cancellation import Cancellation, WantedRows
 from monolayer_service.errors import NetworkUnavailableError
 from monolayer_service.options import Options, network_options_given
 from monolayer_service.registry import RETRY_AFTER_SECONDS, Registry
+from monolayer_service.segmenters import base
 from monolayer_service.segmenters.base import ModelUse, Work
 from monolayer_service.segmenters.kmeans import KMeansSegmenter
 from monolayer_service.segmenters.onnx import OnnxSegmenter
@@ -28,8 +30,8 @@ NETWORK_FAILED = "the network failed on this image"
 
 
 @dataclass(frozen=True)
-class DecodedImage:
-    """An image that was read, with the name and the digest it is reported under."""
+class NamedImage:
+    """An image that was opened, with the name and the digest it is reported under."""
 
     image: Image
     image_id: str
@@ -38,8 +40,7 @@ class DecodedImage:
     @property
     def megapixels(self) -> float:
         """Size of the plane."""
-        height, width = self.image.pixels.shape[:2]
-        return float(height * width / 1e6)
+        return self.image.rows.height * self.image.rows.width / 1e6
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Fallback:
 class Analysis:
     """The objects of one image, and who found them."""
 
-    source: DecodedImage
+    source: NamedImage
     segmentation: Segmentation
     model: ModelUse | None
     fallback: Fallback | None
@@ -76,14 +77,18 @@ def check_header(upload: UploadedFile, options: Options, limits: ImageLimits) ->
     return header.height * header.width
 
 
-def decode(upload: UploadedFile, image_id: str | None, options: Options, limits: ImageLimits) -> DecodedImage:
-    """Decode the plane the caller chose; raises the errors of `monolayer_core.image_io.decode_image`.
+def decode(
+    upload: UploadedFile, image_id: str | None, options: Options, limits: ImageLimits, cancellation: Cancellation
+) -> NamedImage:
+    """Decode the plane the caller chose, or open it to be read by rows where it is large and the format allows it.
 
-    The image is called `image_id`, else after its file, else after its content.
+    Raises the errors of `monolayer_core.image_io.open_image`. The image is called `image_id`, else after its file, else
+    after its content. Wherever its rows are read, `cancellation` is asked.
     """
-    image = decode_image(upload.data, _reading(options), limits)
+    image = open_image(upload.data, _reading(options), limits, at_once_px=base.WHOLE_IMAGE_PX)
+    image = replace(image, rows=WantedRows(image.rows, cancellation))
     sha256 = hashlib.sha256(upload.data).hexdigest()
-    return DecodedImage(image, image_id or upload.stem or sha256[:16], sha256)
+    return NamedImage(image, image_id or upload.stem or sha256[:16], sha256)
 
 
 def _reading(options: Options) -> ReadOptions:
@@ -100,7 +105,7 @@ class Analyst:
         self._metrics = metrics
         self._kmeans = KMeansSegmenter()
 
-    def analyse(self, source: DecodedImage, options: Options, default_model: str, work: Work) -> Analysis:
+    def analyse(self, source: NamedImage, options: Options, default_model: str, work: Work) -> Analysis:
         """Find the objects of an image.
 
         Raises
@@ -116,14 +121,14 @@ class Analyst:
         self._metrics.objects.labels(method).inc(len(analysis.segmentation.class_ids))
         return analysis
 
-    def _choose(self, source: DecodedImage, options: Options, default_model: str, work: Work) -> Analysis:
+    def _choose(self, source: NamedImage, options: Options, default_model: str, work: Work) -> Analysis:
         if options.method == "kmeans":
             return self._cluster(source, options, work, None)
         network, problem = self._find(options, default_model)
         if network is None:
             return self._fall_back(source, options, work, problem)
         try:
-            segmentation, model = network.segment(source.image.pixels, options, work)
+            segmentation, model = network.segment(source.image.rows, options, work)
         except PredictionError:
             log.exception("network failed", model=network.network.card.name)
             return self._fall_back(source, options, work, NETWORK_FAILED)
@@ -136,13 +141,13 @@ class Analyst:
             return None, f"there is no bundle {name}"
         return self._registry.require(name).segmenter, f"the bundle {name} is not usable"
 
-    def _fall_back(self, source: DecodedImage, options: Options, work: Work, reason: str) -> Analysis:
+    def _fall_back(self, source: NamedImage, options: Options, work: Work, reason: str) -> Analysis:
         if options.fallback == "never":
             self._metrics.faults.labels("refused").inc()
             raise NetworkUnavailableError(f"{reason}, and K-means was refused with fallback=never", RETRY_AFTER_SECONDS)
         self._metrics.faults.labels("kmeans").inc()
         return self._cluster(source, options, work, Fallback(reason, network_options_given(options)))
 
-    def _cluster(self, source: DecodedImage, options: Options, work: Work, fallback: Fallback | None) -> Analysis:
-        segmentation, _ = self._kmeans.segment(source.image.pixels, options, work)
+    def _cluster(self, source: NamedImage, options: Options, work: Work, fallback: Fallback | None) -> Analysis:
+        segmentation, _ = self._kmeans.segment(source.image.rows, options, work)
         return Analysis(source, segmentation, None, fallback, "object")

@@ -3,6 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from monolayer_core.arrays import Pixels
+from monolayer_core.row_source import RowSource
 
 
 class Cancellation:
@@ -52,3 +58,29 @@ class Cancellation:
             with self._lock:
                 if listener in self._listeners:
                     self._listeners.remove(listener)
+
+
+class WantedRows:
+    """Rows of an image that are given only as long as the request is wanted.
+
+    Whatever goes through a large image reads it row by row, so this is where it can be left.
+    """
+
+    def __init__(self, rows: RowSource, cancellation: Cancellation) -> None:
+        self.height = rows.height
+        self.width = rows.width
+        self.channels = rows.channels
+        self.dtype: np.dtype[Any] = rows.dtype
+        self._rows = rows
+        self._cancellation = cancellation
+
+    def read(self, rows: slice) -> Pixels:
+        """See `RowSource.read`.
+
+        Raises
+        ------
+        Exception
+            The error of the cancellation.
+        """
+        self._cancellation.check()
+        return self._rows.read(rows)

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from monolayer_core.image_io import ImageLimits
 from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.ticket import Ticket
-from monolayer_service.analysis import Analysis, Analyst, DecodedImage, check_header, decode
+from monolayer_service.analysis import Analysis, Analyst, NamedImage, check_header, decode
 from monolayer_service.negotiation import choose_form
 from monolayer_service.options import Call, Options, read_options, refuse_idle_in
 from monolayer_service.registry import Registry
@@ -101,7 +101,7 @@ class Desk:
     ticket: Ticket
     timings: Timings
 
-    async def analyse(self, image: DecodedImage, query: Query) -> Analysis:
+    async def analyse(self, image: NamedImage, query: Query) -> Analysis:
         """Find the objects of one image."""
         return await self.ticket.run(self.analyst.analyse, image, query.options, query.default_model, self._work(query))
 
@@ -129,7 +129,7 @@ class Desk:
 class ImageVisit(NamedTuple):
     """One image with its pixels, what is asked of it, and where that is done."""
 
-    image: DecodedImage
+    image: NamedImage
     query: Query
     desk: Desk
 
@@ -144,7 +144,9 @@ async def receive_image(request: Request) -> AsyncIterator[ImageVisit]:
         size_px = await run_in_threadpool(check_header, upload, query.options, limits)
         async with _taken_turn(request, ticket, size_px / 1e6, timings):
             with timings.measure("decode"):
-                image = await ticket.run(decode, upload, query.options.image_id, query.options, limits)
+                image = await ticket.run(
+                    decode, upload, query.options.image_id, query.options, limits, ticket.cancellation
+                )
             yield ImageVisit(image, query, Desk(services.analyst, limits, ticket, timings))
 
 

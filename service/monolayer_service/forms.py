@@ -18,11 +18,11 @@ import orjson
 from monolayer_core.column_runs import find_column_runs
 from monolayer_core.image_io import encode_label_tiff, encode_png
 from monolayer_core.measure import Measurements, measure_runs
-from monolayer_core.normalization import normalize
-from monolayer_core.overlay import draw_overlay
+from monolayer_core.overlay import draw_overlay_by_rows
 from monolayer_core.polygons import trace_polygons
 from monolayer_core.quality import assess_quality
 from monolayer_core.rle import encode_coco_runs, encode_kaggle_runs
+from monolayer_core.row_runs import PaintedRows
 from monolayer_core.submission import write_submission
 from monolayer_service.analysis import Analysis
 from monolayer_service.json_records import Column, write_numbers, write_records
@@ -47,9 +47,9 @@ def render_segmentation(analysis: Analysis, options: Options, form: str) -> byte
     if form == "csv":
         return render_submission({analysis.source.image_id: encode_kaggle_runs(find_column_runs(found.runs))})
     if form == "tiff":
-        return encode_label_tiff(found.labels, image.pixel_size_um)
+        return encode_label_tiff(PaintedRows(found.runs), found.runs.count, image.pixel_size_um)
     if form == "png":
-        return encode_png(draw_overlay(normalize(image.pixels), found.labels))
+        return encode_png(draw_overlay_by_rows(image.rows, found.runs))
     rle = None if options.rle == "none" else {"format": options.rle, "order": "F"}
     # Records of many objects take more memory than their text: some are made, written and forgotten at a time.
     instances = [piece for records in _instances(analysis, options) for piece in (b",", records)][1:]
@@ -72,11 +72,11 @@ def render_submission(rows: dict[str, list[str]]) -> bytes:
 def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
     source, found = analysis.source, analysis.segmentation
     image = source.image
-    height, width = image.pixels.shape[:2]
+    height, width = image.rows.height, image.rows.width
     area_px = round(found.confluency_percent * height * width / 100)
     number_of = np.bincount(found.class_ids, minlength=len(found.class_names)).tolist()
     counts = dict(zip(found.class_names, number_of, strict=True))
-    quality = assess_quality(image.pixels)
+    quality = assess_quality(image.rows)
     flags = [*quality.flags, *(["unlike_training_data"] if found.unlike_training_data else [])]
     summary: dict[str, Any] = {
         "image_id": source.image_id,
@@ -84,7 +84,7 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
             "height": height,
             "width": width,
             "channels": image.channels,
-            "dtype": str(image.pixels.dtype),
+            "dtype": str(image.rows.dtype),
             "pixel_size_um": image.pixel_size_um,
             "sha256": source.sha256,
         },
@@ -134,7 +134,7 @@ def _instances(analysis: Analysis, options: Options) -> Iterator[bytes]:
     found, image = analysis.segmentation, analysis.source.image
     measured = measure_runs(
         found.runs,
-        image.pixels if options.measurements else None,
+        image.rows if options.measurements else None,
         pixel_size_um=image.pixel_size_um,
         solidity=options.measurements,
     )
@@ -143,7 +143,7 @@ def _instances(analysis: Analysis, options: Options) -> Iterator[bytes]:
         rle = encode_kaggle_runs(find_column_runs(found.runs))
     elif options.rle == "coco":
         rle = encode_coco_runs(find_column_runs(found.runs))
-    polygons = trace_polygons(found.labels, measured.bbox_px) if options.polygons else ()
+    polygons = trace_polygons(found.runs, measured.bbox_px) if options.polygons else ()
     class_names = [orjson.dumps(name) for name in found.class_names]
     for first in range(0, len(measured), _RECORDS_AT_ONCE):
         part = slice(first, min(first + _RECORDS_AT_ONCE, len(measured)))

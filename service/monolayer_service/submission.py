@@ -107,7 +107,7 @@ def analyse_submission(
         work.cancellation.check()
         try:
             with work.timings.measure("decode"):
-                source = decode(file, image_id, options, limits)
+                source = decode(file, image_id, options, limits, work.cancellation)
             if images.failures and options.on_error == "fail":
                 continue
             analysis = analyst.analyse(source, options, model, work)

@@ -19,6 +19,7 @@ from monolayer_client.client import Client
 from monolayer_client.errors import RefusedError, UnavailableError
 from monolayer_client.options import ConfluencyOptions, SegmentOptions
 from monolayer_core.image_io import encode_label_tiff, encode_png
+from monolayer_core.row_source import ArrayRows
 from monolayer_service.app import create_app
 from monolayer_service.options import known_names
 from monolayer_service.settings import Settings
@@ -197,7 +198,7 @@ def test_from_a_folder_to_a_scored_submission(monolayer, real, folder, tmp_path)
     truth.mkdir()
     for i in range(4):
         labels = real.segment(folder / f"id{i}" / "images" / f"id{i}.png").labels()
-        (truth / f"id{i}.tif").write_bytes(encode_label_tiff(labels))
+        (truth / f"id{i}.tif").write_bytes(encode_label_tiff(ArrayRows(labels), int(labels.max())))
     result = monolayer("score", submission, "--truth", truth)
     assert result.stdout.endswith("Kaggle score 1.0000, mean over 4 images\n"), result.output
 

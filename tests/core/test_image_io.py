@@ -17,6 +17,7 @@ from monolayer_core.errors import (
     UnknownFormatError,
     UnusableImageError,
 )
+from monolayer_core.image_formats import encoding
 from monolayer_core.image_io import (
     ImageLimits,
     ReadOptions,
@@ -25,6 +26,8 @@ from monolayer_core.image_io import (
     encode_png,
     read_header,
 )
+from monolayer_core.row_runs import PaintedRows, find_row_runs
+from monolayer_core.row_source import ArrayRows
 
 GREY = np.random.default_rng(0).integers(0, 256, (21, 34)).astype(np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (21, 34, 3)).astype(np.uint8)
@@ -230,7 +233,7 @@ def test_the_message_about_a_stack_names_the_option_and_its_range():
 def test_a_label_image_comes_back_with_its_pixel_size(largest, pixel_size_um):
     labels = np.zeros((300, 200), dtype=np.int32)
     labels[10:20, 30:40] = largest
-    data = encode_label_tiff(labels, pixel_size_um)
+    data = encode_label_tiff(ArrayRows(labels), largest, pixel_size_um)
     image = decode_image(data)
     np.testing.assert_array_equal(image.pixels, labels)
     assert image.pixels.dtype == (np.uint16 if largest < 65_536 else np.uint32)
@@ -238,6 +241,23 @@ def test_a_label_image_comes_back_with_its_pixel_size(largest, pixel_size_um):
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         assert file.is_imagej
         assert file.pages.first.compression == tifffile.COMPRESSION.ADOBE_DEFLATE
+
+
+@given(
+    labels=hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 5)),
+    strip_bytes=st.integers(1, 200),
+)
+def test_labels_painted_strip_by_strip_come_back(labels, strip_bytes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "_STRIP_BYTES", strip_bytes)
+        data = encode_label_tiff(PaintedRows(find_row_runs(labels)), 5)
+    np.testing.assert_array_equal(decode_image(data).pixels, labels)
+
+
+@pytest.mark.parametrize("labels", [[[-1, 0]], [[0, 4]], [[]]], ids=["negative", "larger than said", "empty"])
+def test_labels_that_are_none_are_refused(labels):
+    with pytest.raises(UnusableImageError, match="label"):
+        encode_label_tiff(ArrayRows(np.array(labels, dtype=np.int32)), 3)
 
 
 @pytest.mark.parametrize("pixels", [GREY.astype(np.int32), GREY.astype(bool), np.zeros((4, 4, 4), np.uint8), GREY[:0]])

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.measure import regionprops
 
+from monolayer_core import row_source
 from monolayer_core.instances import relabel
 from monolayer_core.measure import confluency_percent, mean_values, measure
 from monolayer_core.row_runs import find_row_runs
+from monolayer_core.row_source import ArrayRows
 
 label_images = hnp.arrays(
     np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.sampled_from([0, 0, 1, 1, 2, 3])
@@ -130,7 +132,21 @@ def test_sums_of_integers_are_exact():
     labels = np.ones((1000, 1000), dtype=np.int32)
     values = np.full(labels.shape, 65535, dtype=np.uint16)
     assert find_row_runs(labels).sums(values).tolist() == [65535 * 10**6]
-    assert mean_values(find_row_runs(labels), values).tolist() == [65535.0]
+    assert mean_values(find_row_runs(labels), ArrayRows(values)).tolist() == [65535.0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_means_are_those_of_each_object_whatever_the_bands(dtype, channels, monkeypatch):
+    random = np.random.default_rng(3)
+    labels = np.kron(random.permutation(12).reshape(3, 4), np.ones((7, 5), dtype=np.int32)).astype(np.int32)
+    pixels = random.integers(0, 250, (*labels.shape, channels)).astype(dtype)
+    expected = np.array([pixels[labels == label].mean(axis=0, dtype=np.float64) for label in range(1, 12)])
+    source = ArrayRows(pixels[..., 0] if channels == 1 else pixels)
+    for rows in (1, 4, 100):
+        monkeypatch.setattr(row_source, "BAND_PX", rows * labels.shape[1])
+        found = mean_values(find_row_runs(labels), source)
+        np.testing.assert_allclose(found, expected[:, 0] if channels == 1 else expected, rtol=1e-12)
 
 
 def test_confluency_is_the_share_of_the_pixels_that_belong_to_an_object():

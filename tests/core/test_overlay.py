@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from monolayer_core import overlay
-from monolayer_core.overlay import CLASS_COLOURS, draw_overlay, outlines
+from monolayer_core import overlay, row_source
+from monolayer_core.normalization import normalize
+from monolayer_core.overlay import CLASS_COLOURS, draw_overlay, draw_overlay_by_rows, outlines
+from monolayer_core.row_runs import find_row_runs
+from monolayer_core.row_source import ArrayRows
 
 label_images = hnp.arrays(
     np.int32, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9), elements=st.integers(0, 3)
@@ -75,3 +78,12 @@ def test_no_objects_means_no_outlines():
     image = np.arange(12, dtype=np.uint8).reshape(3, 4)
     np.testing.assert_array_equal(draw_overlay(image, np.zeros((3, 4), np.int32)), np.stack([image] * 3, axis=2))
     assert draw_overlay(image[:1, :1], np.ones((1, 1), np.int32), class_ids=np.array([0])).shape == (1, 1, 3)
+
+
+@given(label_images, st.sampled_from([np.uint8, np.uint16, np.float32]), st.sampled_from([(), (3,)]), st.integers(1, 9))
+def test_drawn_by_rows_the_picture_is_the_same(labels, dtype, channels, band_rows):
+    image = np.random.default_rng(0).integers(0, 200, (*labels.shape, *channels)).astype(dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row_source, "BAND_PX", band_rows * labels.shape[1])
+        drawn = draw_overlay_by_rows(ArrayRows(image), find_row_runs(labels))
+    np.testing.assert_array_equal(drawn, draw_overlay(normalize(image), labels))

@@ -7,13 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monolayer_core import quality
+from monolayer_core import quality, row_source
 from monolayer_core.errors import UnusableImageError
-from monolayer_core.image_io import decode_image
-from monolayer_core.quality import Quality, assess_quality
+from monolayer_core.image_io import decode_image, open_image
+from monolayer_core.quality import Quality
+from monolayer_core.row_source import ArrayRows
 
 RANDOM = np.random.default_rng(0)
 
@@ -26,6 +28,10 @@ def cells(side: int = 256, *, count: int = 40, radius: int = 9, noise: float = 4
         cv2.circle(image, (x, y), radius, 1.0, -1, cv2.LINE_AA)
     image = cv2.GaussianBlur(image, (0, 0), blur)
     return 40 + 160 * image + random.normal(0, noise, image.shape).astype(np.float32)
+
+
+def assess_quality(pixels: np.ndarray) -> Quality:
+    return quality.assess_quality(ArrayRows(pixels))
 
 
 def uint8(values: np.ndarray) -> np.ndarray:
@@ -250,3 +256,33 @@ def test_most_real_images_with_dark_corners_are_unevenly_lit(good_images):
         return as_stored(image * (light[..., None] if image.ndim == 3 else light), image)
 
     assert share(good_images, "uneven_illumination", darken) >= 0.6
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(1, 90), st.integers(1, 90), st.sampled_from([(), (3,)])),
+    dtype=st.sampled_from([np.bool_, np.uint8, np.uint16, np.int16, np.int32, np.float32]),
+    band_rows=st.integers(1, 40),
+)
+def test_an_image_read_in_other_bands_has_the_same_numbers(*, seed, shape, dtype, band_rows):
+    random = np.random.default_rng(seed)
+    values = cv2.GaussianBlur(random.normal(0, 1, (*shape[:2], 3)), (0, 0), 1.0).reshape(*shape[:2], 3)
+    values = np.rint(values * random.choice([20, 300, 70_000])).clip(-30_000, 70_000)
+    image = (values if shape[2] else values[..., 0]).astype(np.int64).astype(dtype)
+    expected = assess_quality(image)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row_source, "BAND_PX", band_rows * shape[1])
+        assert assess_quality(image) == expected
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_rows_of_a_file_have_the_numbers_of_the_decoded_image(dtype):
+    image = np.tile(np.round(cells(700, count=300) * vignette((700, 700)) * (1 if dtype == np.uint8 else 9)), (2, 1))
+    stream = io.BytesIO()
+    tifffile.imwrite(
+        stream, image.clip(0, 250 if dtype == np.uint8 else None).astype(dtype), compression="zlib", rowsperstrip=60
+    )
+    expected = quality.assess_quality(decode_image(stream.getvalue()).rows)
+    assert expected.unevenness > 0.1
+    assert quality.assess_quality(open_image(stream.getvalue()).rows) == expected

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
-from monolayer_service.cancellation import Cancellation
+from monolayer_core.row_source import ArrayRows
+from monolayer_service.cancellation import Cancellation, WantedRows
 
 
 def test_what_is_wanted_goes_on():
@@ -31,3 +33,14 @@ def test_who_comes_too_late_to_listen_is_told_so():
     cancellation.cancel(ValueError("late"))
     with pytest.raises(ValueError, match="late"), cancellation.heard_by(print):
         raise AssertionError("never here")
+
+
+def test_rows_are_given_as_long_as_they_are_wanted():
+    pixels = np.arange(24, dtype=np.uint16).reshape(2, 4, 3)
+    cancellation = Cancellation()
+    rows = WantedRows(ArrayRows(pixels), cancellation)
+    assert (rows.height, rows.width, rows.channels, rows.dtype) == (2, 4, 3, np.uint16)
+    np.testing.assert_array_equal(rows.read(slice(1, 2)), pixels[1:2])
+    cancellation.cancel(ValueError("late"))
+    with pytest.raises(ValueError, match="late"):
+        rows.read(slice(1, 2))

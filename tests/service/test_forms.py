@@ -7,7 +7,8 @@ import pytest
 from monolayer_core.image_io import Image
 from monolayer_core.pipeline import Segmentation
 from monolayer_core.row_runs import find_row_runs
-from monolayer_service.analysis import Analysis, DecodedImage
+from monolayer_core.row_source import ArrayRows
+from monolayer_service.analysis import Analysis, NamedImage
 from monolayer_service.forms import render_confluency, render_segmentation
 from monolayer_service.options import Options
 from monolayer_service.segmenters.base import ModelUse
@@ -17,7 +18,7 @@ def analysis_of(labels, *, pixel_size_um=None):
     """An answer with the given objects; classes and scores by chance."""
     random = np.random.default_rng(0)
     count = int(labels.max())
-    image = Image(random.integers(0, 256, labels.shape, dtype=np.uint8), "png", pixel_size_um, 1)
+    image = Image(ArrayRows(random.integers(0, 256, labels.shape, dtype=np.uint8)), "png", pixel_size_um)
     segmentation = Segmentation(
         runs=find_row_runs(labels),
         class_ids=random.integers(0, 2, count),
@@ -27,7 +28,7 @@ def analysis_of(labels, *, pixel_size_um=None):
         method="unet",
     )
     model = ModelUse("blood", "1.0.0", "0" * 64, "CPUExecutionProvider")
-    return Analysis(DecodedImage(image, "frame", "1" * 64), segmentation, model, None, "cell")
+    return Analysis(NamedImage(image, "frame", "1" * 64), segmentation, model, None, "cell")
 
 
 def crowded_labels():

@@ -9,7 +9,7 @@ import pytest
 
 from monolayer_service.app import create_app
 from monolayer_service.errors import DeadlineError
-from monolayer_service.segmenters import onnx
+from monolayer_service.segmenters import base
 from monolayer_service.segmenters.session import Network
 from monolayer_service.settings import Settings
 
@@ -184,10 +184,10 @@ class Caller:
         await app(self._scope, self._receive, self._send)
 
 
-@pytest.fixture(params=[onnx.WHOLE_IMAGE_PX, 0], ids=["whole image", "windows"])
+@pytest.fixture(params=[base.WHOLE_IMAGE_PX, 0], ids=["whole image", "windows"])
 async def held(toy_bundles, monkeypatch, request):
     """A service whose network holds every run until told to go on, tiles of 64 px, and the list of its runs."""
-    monkeypatch.setattr(onnx, "WHOLE_IMAGE_PX", request.param)
+    monkeypatch.setattr(base, "WHOLE_IMAGE_PX", request.param)
     go_on, entered, runs = threading.Event(), asyncio.Event(), []
     loop = asyncio.get_running_loop()
     app = create_app(Settings(models=toy_bundles, max_tile_side=64, running_requests=2))

@@ -6,6 +6,7 @@ import numpy as np
 
 from monolayer_core.arrays import LabelImage, Pixels
 from monolayer_core.image_io import encode_label_tiff, encode_png
+from monolayer_core.row_source import ArrayRows
 
 
 def write_image(folder: Path, image_id: str, pixels: Pixels) -> str:
@@ -26,5 +27,5 @@ def write_labels(folder: Path, image_id: str, labels: LabelImage) -> str:
         (folder / name).write_bytes(encode_png(labels.astype(np.uint16)))
     else:
         name = f"labels/{image_id}.tif"
-        (folder / name).write_bytes(encode_label_tiff(labels))
+        (folder / name).write_bytes(encode_label_tiff(ArrayRows(labels), int(labels.max())))
     return name

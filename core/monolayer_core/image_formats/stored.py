@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,21 @@ Format: TypeAlias = Literal["png", "jpeg", "bmp", "tiff", "npy"]
 
 UNKNOWN_AXIS = "Q"
 """Stands in `StoredImage.axes` for an axis of which the file does not say what it is (tifffile's letter)."""
+
+
+class RowReader(NamedTuple):
+    """Reads rows of a plane.
+
+    Attributes
+    ----------
+    read
+        Takes rows and gives their pixels.
+    rows_together
+        How many rows are decompressed together, counted from the first; 1 where they are not compressed.
+    """
+
+    read: Callable[[slice], Pixels]
+    rows_together: int
 
 
 @dataclass(frozen=True)
@@ -39,8 +54,8 @@ class StoredImage:
     pixel_size_um
         Side of a pixel in micrometres, None where the file does not say.
     open_rows
-        Takes what `decode` takes and gives a function from rows to their pixels, which are those of `decode` but for
-        the length of the axis Y. None where the whole plane must be decoded at once.
+        Takes what `decode` takes and gives a reader of rows, whose pixels are those of `decode` but for the length of
+        the axis Y. None where the whole plane must be decoded at once.
     """
 
     format: Format
@@ -51,7 +66,7 @@ class StoredImage:
     planes: int = 0
     decoded_bytes: int = 0
     pixel_size_um: float | None = None
-    open_rows: Callable[[tuple[int, ...]], Callable[[slice], Pixels]] | None = None
+    open_rows: Callable[[tuple[int, ...]], RowReader] | None = None
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in "buif":

@@ -7,7 +7,6 @@ with zeros), and that the colours are such as have a meaning.
 
 import io
 import struct
-from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -17,9 +16,9 @@ import tifffile
 from monolayer_core.arrays import Pixels
 from monolayer_core.errors import ImageTooLargeError, TruncatedImageError, UnusableImageError
 from monolayer_core.image_formats import jpeg
-from monolayer_core.image_formats.stored import StoredImage, damage_refused
+from monolayer_core.image_formats.stored import RowReader, StoredImage, damage_refused
 from monolayer_core.image_formats.tiff_pixel_size import pixel_size_um
-from monolayer_core.image_formats.tiff_rows import decode_rows, view_plain
+from monolayer_core.image_formats.tiff_rows import decode_rows, rows_together, view_plain
 from monolayer_core.image_formats.tiff_stack import PagePlace, read_stack
 
 _LAYOUTS = {
@@ -89,7 +88,7 @@ def describe(data: bytes) -> StoredImage:
             pixels = _read_plane(data, file.pages, place, page)
             return _colours(pixels, page, palette_is_colour).reshape(page_shape)
 
-    def open_rows(index: tuple[int, ...]) -> Callable[[slice], Pixels]:
+    def open_rows(index: tuple[int, ...]) -> RowReader:
         place = stack.locate(index)
         with damage_refused("TIFF"):
             here = _page_at(data, file.pages, place, page)
@@ -102,7 +101,7 @@ def describe(data: bytes) -> StoredImage:
                 shape = (*page_shape[:y], rows.stop - rows.start, *page_shape[y + 1 :])
                 return _colours(pixels, page, palette_is_colour).reshape(shape)
 
-        return read
+        return RowReader(read, rows_together(here) if plain is None else 1)
 
     return StoredImage(
         "tiff",

@@ -39,6 +39,11 @@ def view_plain(data: bytes, page: tifffile.TiffPage, planes_before: int = 0) -> 
     return plane.reshape(page.shaped)
 
 
+def rows_together(page: tifffile.TiffPage) -> int:
+    """Rows of a strip or tile."""
+    return int(_chunk_size(page)[0])
+
+
 def decode_rows(data: bytes, page: tifffile.TiffPage, rows: slice) -> Pixels:
     """Decompress the strips or tiles of some rows.
 
@@ -62,7 +67,7 @@ def decode_rows(data: bytes, page: tifffile.TiffPage, rows: slice) -> Pixels:
         (separate samples, 1, y, x, samples), as `tifffile.TiffPage.asarray` gives these rows.
     """
     separate, _, height, width, samples = page.shaped
-    chunk_height, chunk_width = page.chunks[-2:] if page.planarconfig == _SEPARATE else page.chunks[:2]
+    chunk_height, chunk_width = _chunk_size(page)
     down, across = -(-height // chunk_height), -(-width // chunk_width)
     found: Pixels = np.zeros((separate, 1, rows.stop - rows.start, width, samples), dtype=page.dtype)
     for plane in range(separate):
@@ -79,3 +84,9 @@ def decode_rows(data: bytes, page: tifffile.TiffPage, rows: slice) -> Pixels:
                 at = top + first - rows.start
                 found[place[0], 0, at : at + part.shape[0], left : left + part.shape[1]] = part
     return found
+
+
+def _chunk_size(page: tifffile.TiffPage) -> tuple[int, int]:
+    """Height and width of a strip or tile."""
+    height, width = page.chunks[-2:] if page.planarconfig == _SEPARATE else page.chunks[:2]
+    return height, width

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from monolayer_core.arrays import Pixels
 from monolayer_core.pipeline import Segmentation, SegmentOptions
+from monolayer_core.row_source import RowSource
 from monolayer_service.cancellation import Cancellation
 from monolayer_service.options import Options
 from monolayer_service.telemetry.timings import Timings
+
+WHOLE_IMAGE_PX = 1 << 22
+"""Larger images are read by rows and segmented in windows, where that can be done: the answer is the same, the memory
+is bounded."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,9 @@ class Work:
 
 
 class Segmenter(Protocol):
-    """Finds objects in decoded pixels."""
+    """Finds objects in an image."""
 
-    def segment(self, pixels: Pixels, options: Options, work: Work) -> tuple[Segmentation, ModelUse | None]:
+    def segment(self, source: RowSource, options: Options, work: Work) -> tuple[Segmentation, ModelUse | None]:
         """Find the objects and say which network did (None: no network).
 
         Raises

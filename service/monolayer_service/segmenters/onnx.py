@@ -5,21 +5,18 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from monolayer_core.arrays import Pixels
 from monolayer_core.errors import PredictionError
 from monolayer_core.model_card import ModelCard
 from monolayer_core.pipeline import Segmentation, SegmentOptions, interpret, prepare
 from monolayer_core.prediction import VIEWS_OF_TTA, plan_prediction, stream_probabilities
-from monolayer_core.row_source import ArrayRows, RowSource
+from monolayer_core.row_source import RowSource, whole
 from monolayer_core.window_pipeline import interpret_windows, prepare_windows, stream_windows, why_whole
 from monolayer_service.options import Options
 from monolayer_service.scheduler.scheduler import TileScheduler, TileStream
+from monolayer_service.segmenters import base
 from monolayer_service.segmenters.base import ModelUse, Work, segment_options
 from monolayer_service.segmenters.faults import FaultTolerantEngine
 from monolayer_service.segmenters.session import CPU, Network, TileSize
-
-WHOLE_IMAGE_PX = 1 << 22
-"""Larger images are segmented in windows, where that can be done: the answer is the same, the memory is bounded."""
 
 
 class OnnxSegmenter:
@@ -52,22 +49,21 @@ class OnnxSegmenter:
             self.network.close(size)
             raise
 
-    def segment(self, pixels: Pixels, options: Options, work: Work) -> tuple[Segmentation, ModelUse | None]:
+    def segment(self, source: RowSource, options: Options, work: Work) -> tuple[Segmentation, ModelUse | None]:
         """See `Segmenter.segment`."""
         card = self.network.card
         choices = segment_options(options)
-        source = ArrayRows(pixels)
-        if source.height * source.width > WHOLE_IMAGE_PX and why_whole(source, card, choices) is None:
+        if source.height * source.width > base.WHOLE_IMAGE_PX and why_whole(source, card, choices) is None:
             segmentation, device = self._segment_windows(source, choices, work)
         else:
-            segmentation, device = self._segment_whole(pixels, choices, work)
+            segmentation, device = self._segment_whole(source, choices, work)
         return segmentation, ModelUse(card.name, card.version, self.network.sha256, device)
 
-    def _segment_whole(self, pixels: Pixels, choices: SegmentOptions, work: Work) -> tuple[Segmentation, str]:
+    def _segment_whole(self, source: RowSource, choices: SegmentOptions, work: Work) -> tuple[Segmentation, str]:
         """Give the objects, and where the network ran."""
         card = self.network.card
         with work.timings.measure("prepare"):
-            image = prepare(pixels, card, choices)
+            image = prepare(whole(source), card, choices)
         height, width = image.shape[:2]
         plan = plan_prediction(height, width, card, sides=self.tile_sides)
         views = VIEWS_OF_TTA if choices.tta else 1
