@@ -5,7 +5,7 @@ number by number. What makes that so stands in `docs/adr/0014-large-images-are-s
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ from monolayer_core.row_source import RowSource, bands
 from monolayer_core.tiling import TilePlan, stream_tiles
 from monolayer_core.window_input import COUNTED_TYPES, WindowInput
 from monolayer_core.window_objects import WindowObjects
-from monolayer_core.window_split import DEFAULT_WINDOWS, Windows, fill_small_holes, plan_windows
+from monolayer_core.window_split import DEFAULT_WINDOWS, Windows, fill_small_holes, go_on, plan_windows
 
 
 def why_whole(source: RowSource, card: ModelCard, options: SegmentOptions = DEFAULT_OPTIONS) -> str | None:
@@ -197,6 +197,7 @@ def interpret_windows(
     *,
     with_scores: bool = True,
     windows: Windows = DEFAULT_WINDOWS,
+    check: Callable[[], None] = go_on,
 ) -> Segmentation:
     """Turn what is kept of a network's answer into objects, as `pipeline.interpret` does with all of it.
 
@@ -208,10 +209,13 @@ def interpret_windows(
         Whether to score the objects; nothing else changes.
     windows : Windows
         How the image is cut; without effect on the result.
+    check : callable
+        Called again and again, at least once for each window; what it raises ends the work. A thread that nobody waits
+        for any more is to stop, and only itself can do so.
     """
     thresholds = card.thresholds
-    fill_small_holes(answer.mask, thresholds.max_hole_area_px, windows.cell_px)
-    image = plan_windows(answer.mask, answer.is_core, thresholds.min_seed_area_px, windows)
+    fill_small_holes(answer.mask, thresholds.max_hole_area_px, windows.cell_px, check)
+    image = plan_windows(answer.mask, answer.is_core, thresholds.min_seed_area_px, windows, check)
     height, width = answer.mask.height, answer.mask.width
     objects = WindowObjects(height, width, image.plan.largest)
     for region, labels in image.split():
@@ -231,7 +235,7 @@ def interpret_windows(
         runs=runs,
         class_ids=_class_ids(mean_of_plane, card, runs.count),
         class_names=card.classes,
-        scores=_scores(mean_of_plane, card, runs, answer) if with_scores else None,
+        scores=_scores(mean_of_plane, card, runs, answer, check) if with_scores else None,
         confluency_percent=percent,
         method="unet",
         uncertainty_points=confluency_uncertainty(
@@ -268,7 +272,11 @@ def _class_ids(mean_of_plane: Mapping[str, Float64Array], card: ModelCard, count
 
 
 def _scores(
-    mean_of_plane: Mapping[str, Float64Array], card: ModelCard, runs: RowRuns, answer: WindowAnswer
+    mean_of_plane: Mapping[str, Float64Array],
+    card: ModelCard,
+    runs: RowRuns,
+    answer: WindowAnswer,
+    check: Callable[[], None],
 ) -> Float64Array:
     if card.score is None:
         return mean_of_plane["foreground"] / 255
@@ -276,15 +284,16 @@ def _scores(
         runs,
         uncertain=mean_of_plane["uncertain"],
         boundary=mean_of_plane.get("boundary"),
-        outlines=_outlines(runs, answer),
+        outlines=_outlines(runs, answer, check),
     )
     return predict_iou(features, card.score)
 
 
-def _outlines(runs: RowRuns, answer: WindowAnswer) -> Outlines:
+def _outlines(runs: RowRuns, answer: WindowAnswer, check: Callable[[], None]) -> Outlines:
     """Sum up rims and rings band by band, each painted with the rows beside it."""
     totals = np.zeros((len(Outlines._fields), runs.count))
     for rows in bands(runs.height, runs.width):
+        check()
         around = slice(max(rows.start - 1, 0), min(rows.stop + 1, runs.height))
         foreground = answer.foreground((around, slice(0, runs.width)))
         inner = slice(rows.start - around.start, rows.stop - around.start)

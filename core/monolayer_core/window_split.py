@@ -4,15 +4,15 @@ The results are those of `instances.fill_holes`, `instances.seeds_from_map` and 
 image, pixel by pixel. How that can be stands in `docs/adr/0014-large-images-are-split-in-windows.md`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from monolayer_core.arrays import LabelImage, Region
+from monolayer_core.arrays import LabelImage, Mask, Region
 from monolayer_core.bit_plane import BitPlane
 from monolayer_core.instances import BACKGROUND_CONNECTIVITY, FOREGROUND_CONNECTIVITY
-from monolayer_core.pieces import CellGrid, Pieces, find_pieces
+from monolayer_core.pieces import CellGrid, Pieces, ReadMask, find_pieces
 from monolayer_core.splitting import SHARED, UNKNOWN, OpenSides, SplitPlan, plan_split, split_components
 
 
@@ -35,12 +35,21 @@ class Windows:
 DEFAULT_WINDOWS = Windows()
 
 
-def fill_small_holes(mask: BitPlane, max_hole_area_px: int, cell_px: int = DEFAULT_WINDOWS.cell_px) -> None:
-    """Fill holes of up to a given area, in place; see `instances.fill_holes`."""
+def go_on() -> None:
+    """Check nothing: who says no more than this wants the result whatever it takes."""
+
+
+def fill_small_holes(
+    mask: BitPlane,
+    max_hole_area_px: int,
+    cell_px: int = DEFAULT_WINDOWS.cell_px,
+    check: Callable[[], None] = go_on,
+) -> None:
+    """Fill holes of up to a given area, in place; see `instances.fill_holes`, and `plan_windows` for `check`."""
     if max_hole_area_px <= 0:
         return
     grid = CellGrid(mask.height, mask.width, cell_px)
-    ground = find_pieces(grid, lambda region: ~mask[region], BACKGROUND_CONNECTIVITY)
+    ground = find_pieces(grid, _checked(lambda region: ~mask[region], check), BACKGROUND_CONNECTIVITY)
     is_filled = ~ground.at_edge & (ground.areas_px <= max_hole_area_px)
     is_filled[0] = False
     if not is_filled.any():
@@ -134,7 +143,11 @@ class SplitImage:
 
 
 def plan_windows(
-    mask: BitPlane, is_core: BitPlane, min_seed_area_px: int, windows: Windows = DEFAULT_WINDOWS
+    mask: BitPlane,
+    is_core: BitPlane,
+    min_seed_area_px: int,
+    windows: Windows = DEFAULT_WINDOWS,
+    check: Callable[[], None] = go_on,
 ) -> SplitImage:
     """Find out what must be known of the whole image.
 
@@ -148,14 +161,27 @@ def plan_windows(
         Seeds of fewer pixels are left out.
     windows : Windows
         How the image is cut; without effect on the result.
+    check : callable
+        Called before each cell is looked at, here and while the image is split; what it raises ends the work.
     """
     grid = CellGrid(mask.height, mask.width, windows.cell_px)
-    components = find_pieces(grid, lambda region: mask[region], FOREGROUND_CONNECTIVITY)
-    seeds = find_pieces(grid, lambda region: mask[region] & is_core[region], FOREGROUND_CONNECTIVITY)
+    components = find_pieces(grid, _checked(lambda region: mask[region], check), FOREGROUND_CONNECTIVITY)
+    read_seeds = _checked(lambda region: mask[region] & is_core[region], check)
+    seeds = find_pieces(grid, read_seeds, FOREGROUND_CONNECTIVITY)
     seeds = seeds.keep(seeds.areas_px >= max(min_seed_area_px, 1))
     component_of_seed = np.zeros(seeds.count + 1, dtype=np.int32)
     component_of_seed[1:] = components.at(seeds.first_pixels[1:])
     return SplitImage(components, seeds, plan_split(component_of_seed, components.count + 1), windows)
+
+
+def _checked(read: ReadMask, check: Callable[[], None]) -> ReadMask:
+    """Check before each reading: all that is found out of an image is read from its cells."""
+
+    def read_checked(region: Region) -> Mask:
+        check()
+        return read(region)
+
+    return read_checked
 
 
 def _is_within(tile: Region, window: Region) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monolayer_core import row_source
+from monolayer_core import row_source, window_pipeline
 from monolayer_core.card_blocks import ConfluencyUncertainty, ImageKind, ObjectScore, TrainingLikeness
 from monolayer_core.errors import OptionError, PredictionError
 from monolayer_core.model_card import ModelCard, NormalizationSpec, Output, Thresholds, TrainingData
@@ -15,7 +15,7 @@ from monolayer_core.pipeline import SegmentOptions, interpret, prepare, segment
 from monolayer_core.prediction import predict_probabilities
 from monolayer_core.row_source import ArrayRows
 from monolayer_core.window_pipeline import interpret_windows, predict_windows, why_whole
-from monolayer_core.window_split import Windows
+from monolayer_core.window_split import SplitImage, Windows
 
 NUCLEUS, OTHER = Output(name="nucleus", role="class"), Output(name="other", role="class")
 BOUNDARY, DISTANCE = Output(name="boundary", role="boundary"), Output(name="distance", role="distance")
@@ -178,3 +178,28 @@ def test_what_needs_the_whole_image_says_so_and_is_refused(pixels, toy, chosen, 
 def test_an_answer_with_other_outputs_than_the_card_is_refused():
     with pytest.raises(PredictionError, match="the network gave"):
         predict_windows(ArrayRows(np.eye(8, dtype=np.uint8)), card(), network(2))
+
+
+@pytest.mark.parametrize("stage", ["fill_small_holes", "plan_windows", "split", "_outlines"])
+def test_what_nobody_waits_for_any_more_stops_in_every_stage(stage, monkeypatch):
+    pixels = blobs(np.random.default_rng(7), 300, 300, np.uint8, 1)
+    toy = card(score=SCORE, thresholds=Thresholds(foreground=0.4, seed=0.55, max_hole_area_px=50))
+    answer = predict_windows(ArrayRows(pixels), toy, network(3))
+    is_inside, checks = [], []
+
+    def check():
+        checks.append(bool(is_inside))
+        if is_inside:
+            raise TimeoutError
+
+    owner = SplitImage if stage == "split" else window_pipeline
+    function = getattr(owner, stage)
+
+    def enter(*arguments):
+        is_inside.append(stage)
+        return function(*arguments)
+
+    monkeypatch.setattr(owner, stage, enter)
+    with pytest.raises(TimeoutError):
+        interpret_windows(answer, toy, windows=Windows(20, 3), check=check)
+    assert checks.count(True) == 1

@@ -82,9 +82,10 @@ class OnnxSegmenter:
         plan = plan_prediction(source.height, source.width, card, sides=self.tile_sides)
         with self._open(source.height * source.width, plan.computed_px, work) as stream:
             answer = stream_windows(image, card, stream.answers, plan, choices)
-        work.cancellation.check()
         with work.timings.measure("postprocess"):
-            segmentation = interpret_windows(answer, card, choices, with_scores=work.scores)
+            segmentation = interpret_windows(
+                answer, card, choices, with_scores=work.scores, check=work.cancellation.check
+            )
         return segmentation, stream.device
 
     @contextmanager
