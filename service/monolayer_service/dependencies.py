@@ -10,7 +10,7 @@ checking headers shares, and a probe must not wait for one.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, ParamSpec
 
@@ -23,7 +23,7 @@ from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.ticket import Ticket
 from monolayer_service.analysis import Analysis, Analyst, NamedImage, check_header, decode
 from monolayer_service.negotiation import choose_form
-from monolayer_service.options import Call, Options, read_options, refuse_idle_in
+from monolayer_service.options import JSON_FORMS, Call, Options, read_options, refuse_idle_in
 from monolayer_service.registry import Registry
 from monolayer_service.segmenters.base import Work
 from monolayer_service.settings import Settings
@@ -56,7 +56,7 @@ async def services_of(request: Request) -> Services:
 AppServices = Annotated[Services, Depends(services_of)]
 
 FORMS: dict[Call, tuple[str, ...]] = {
-    "segment": ("json", "csv", "tiff", "png"),
+    "segment": ("json", "csv", "tiff", "png", "ndjson"),
     "confluency": ("json",),
     "submission": ("csv",),
 }
@@ -89,7 +89,7 @@ def query_of(request: Request, services: Services) -> Query:
     form = choose_form(request.headers.get("accept", ""), FORMS[call], options.format)
     refuse_idle_in(form, options)
     default_model = settings.confluency_model if call == "confluency" else settings.segment_model
-    return Query(options, form, default_model, scores=call == "segment" and form == "json")
+    return Query(options, form, default_model, scores=call == "segment" and form in JSON_FORMS)
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class Desk:
     limits: ImageLimits
     ticket: Ticket
     timings: Timings
+    stay: AsyncExitStack
 
     async def analyse(self, image: NamedImage, query: Query) -> Analysis:
         """Find the objects of one image."""
@@ -135,19 +136,22 @@ class ImageVisit(NamedTuple):
 
 
 async def receive_image(request: Request) -> AsyncIterator[ImageVisit]:
-    """Take in a request with one image; its place is free again before the answer is sent."""
+    """Take in a request with one image.
+
+    Its place is free again before the answer is sent, so that no caller who reads slowly holds one. An answer that is
+    computed while it is sent takes the stay over (``pop_all``).
+    """
     services, timings = await services_of(request), _timings_of(request)
     query, limits = query_of(request, services), image_limits(services.settings)
-    async with services.gate.enter() as ticket:
+    async with AsyncExitStack() as stay:
+        ticket = await stay.enter_async_context(services.gate.enter())
         with timings.measure("upload"):
             upload = await read_image(request, ticket, _body_limits(services.settings, max_files=1))
         size_px = await run_in_threadpool(check_header, upload, query.options, limits)
-        async with _taken_turn(request, ticket, size_px / 1e6, timings):
-            with timings.measure("decode"):
-                image = await ticket.run(
-                    decode, upload, query.options.image_id, query.options, limits, ticket.cancellation
-                )
-            yield ImageVisit(image, query, Desk(services.analyst, limits, ticket, timings))
+        await stay.enter_async_context(_taken_turn(request, ticket, size_px / 1e6, timings))
+        with timings.measure("decode"):
+            image = await ticket.run(decode, upload, query.options.image_id, query.options, limits, ticket.cancellation)
+        yield ImageVisit(image, query, Desk(services.analyst, limits, ticket, timings, stay))
 
 
 SingleImage = Annotated[ImageVisit, Depends(receive_image, scope="function")]
@@ -166,12 +170,13 @@ async def receive_images(request: Request) -> AsyncIterator[SetVisit]:
     services, timings = await services_of(request), _timings_of(request)
     query, limits = query_of(request, services), image_limits(services.settings)
     body_limits = _body_limits(services.settings, max_files=services.settings.max_submission_images)
-    async with services.gate.enter() as ticket:
+    async with AsyncExitStack() as stay:
+        ticket = await stay.enter_async_context(services.gate.enter())
         with timings.measure("upload"):
             uploads = await read_images(request, ticket, body_limits)
         images = await run_in_threadpool(check_headers, uploads, query.options, limits)
-        async with _taken_turn(request, ticket, images.megapixels, timings):
-            yield SetVisit(images, query, Desk(services.analyst, limits, ticket, timings))
+        await stay.enter_async_context(_taken_turn(request, ticket, images.megapixels, timings))
+        yield SetVisit(images, query, Desk(services.analyst, limits, ticket, timings, stay))
 
 
 CheckedImages = Annotated[SetVisit, Depends(receive_images, scope="function")]

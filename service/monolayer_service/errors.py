@@ -192,6 +192,17 @@ def respond_to(error: core.MonolayerError) -> Response:
     return error_response(row.status, error.code, str(error), headers=headers, failures=failures)
 
 
+def respond_to_failure(error: Exception) -> Response:
+    """Answer whatever ended the work on a request."""
+    if isinstance(error, core.MonolayerError):
+        return respond_to(error)
+    if isinstance(error, MemoryError):
+        log.error("memory exhausted", exc_info=error)
+        message = "memory ran out while computing; it may suffice when fewer or smaller images are computed at once"
+        return respond_to(MemoryExhaustedError(message, MEMORY_RETRY_SECONDS))
+    return respond_to_bug(error)
+
+
 def respond_to_bug(error: Exception) -> Response:
     """Answer an error nobody foresaw: the traceback goes to the log, nothing of the inside to the caller."""
     log.error("internal error", exc_info=error)
@@ -203,14 +214,9 @@ def install_handlers(app: FastAPI) -> None:
     """Give every error of the application the same body, FastAPI's and Starlette's own included."""
 
     @app.exception_handler(core.MonolayerError)
-    async def on_domain_error(_: Request, error: core.MonolayerError) -> Response:
-        return respond_to(error)
-
     @app.exception_handler(MemoryError)
-    async def on_exhausted_memory(_: Request, error: MemoryError) -> Response:
-        log.error("memory exhausted", exc_info=error)
-        message = "memory ran out while computing; it may suffice when fewer or smaller images are computed at once"
-        return respond_to(MemoryExhaustedError(message, MEMORY_RETRY_SECONDS))
+    async def on_failure(_: Request, error: Exception) -> Response:
+        return respond_to_failure(error)
 
     @app.exception_handler(ClientDisconnect)
     async def on_disconnect(_: Request, __: ClientDisconnect) -> Response:

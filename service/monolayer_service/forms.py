@@ -38,11 +38,12 @@ MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "tiff": "image/tiff",
     "png": "image/png",
+    "ndjson": "application/x-ndjson",
 }
 
 
 def render_segmentation(analysis: Analysis, options: Options, form: str) -> bytes:
-    """Write the answer of ``/v1/segment`` in one of the forms of `MEDIA_TYPES`."""
+    """Write the answer of ``/v1/segment`` in one of the forms of `MEDIA_TYPES`; of ``ndjson`` its last line."""
     found, image = analysis.segmentation, analysis.source.image
     if form == "csv":
         return render_submission({analysis.source.image_id: encode_kaggle_runs(find_column_runs(found.runs))})

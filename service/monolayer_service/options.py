@@ -18,6 +18,9 @@ from monolayer_service.errors import UnknownOptionError
 Method = Literal["unet", "kmeans"]
 Call = Literal["segment", "confluency", "submission"]
 
+JSON_FORMS = frozenset({"json", "ndjson"})
+"""Forms of an answer that hold the JSON answer, and with it all there is to say."""
+
 ECHO_PREFIX = "echo."
 MAX_ECHO_CHARACTERS = 4096
 
@@ -103,8 +106,10 @@ class Options(BaseModel):
         pattern=IMAGE_ID_PATTERN,
         description="Name of the image in the answer; else the file name's stem, else the start of its SHA-256.",
     )
-    format: Annotated[Literal["json", "csv", "tiff", "png"] | None, Acts(calls=SEGMENT)] = Field(
-        None, description="Form of the answer; else by the `Accept` header."
+    format: Annotated[Literal["json", "csv", "tiff", "png", "ndjson"] | None, Acts(calls=SEGMENT)] = Field(
+        None,
+        description="Form of the answer; else by the `Accept` header. `ndjson` tells how far it is, line by line, "
+        "before the line of the JSON answer.",
     )
     on_error: Annotated[Literal["fail", "skip"], Acts(calls=("submission",))] = Field(
         "fail", description="Whether images that fail refuse the submission or are left out and named in `X-Skipped`."
@@ -163,7 +168,7 @@ def refuse_idle_in(form: str, options: Options) -> None:
 
     ``echo.*`` is let pass: it is the caller's own, and some send it with every request.
     """
-    if form != "json" and (idle := sorted(options.model_fields_set & _ONLY_IN_JSON)):
+    if form not in JSON_FORMS and (idle := sorted(options.model_fields_set & _ONLY_IN_JSON)):
         raise OptionError(f"option {idle[0]} does not act in an answer of the form {form}")
 
 

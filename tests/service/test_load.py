@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 import threading
 
 import httpx2
@@ -9,6 +10,7 @@ import pytest
 
 from monolayer_service.app import create_app
 from monolayer_service.errors import DeadlineError
+from monolayer_service.routes import progress
 from monolayer_service.segmenters import base
 from monolayer_service.segmenters.session import Network
 from monolayer_service.settings import Settings
@@ -154,8 +156,9 @@ async def test_nothing_is_computed_for_a_caller_who_has_gone_away(toy_bundles, b
 class Caller:
     """One raw request whose connection the test closes when it likes."""
 
-    def __init__(self, png, headers=()):
+    def __init__(self, png, headers=(), query=b""):
         self.statuses = []
+        self.body = b""
         self.hang_up = asyncio.Event()
         self.unread = [{"type": "http.request", "body": png}]
         self._scope = {
@@ -163,7 +166,7 @@ class Caller:
             "method": "POST",
             "path": "/v1/segment",
             "raw_path": b"/v1/segment",
-            "query_string": b"",
+            "query_string": query,
             "headers": [(b"content-type", b"image/png"), *headers],
             "http_version": "1.1",
             "scheme": "http",
@@ -179,6 +182,11 @@ class Caller:
     async def _send(self, message):
         if message["type"] == "http.response.start":
             self.statuses.append(message["status"])
+        self.body += message.get("body", b"")
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in self.body.splitlines()]
 
     async def call(self, app):
         await app(self._scope, self._receive, self._send)
@@ -237,6 +245,63 @@ async def test_tiles_of_a_request_past_its_deadline_are_removed_at_once(held, bl
     assert "monolayer_queued_tiles 0.0" in metrics_of(app)
     assert len(runs) <= 1
     go_on.set()
+
+
+async def test_progress_is_told_while_tiles_are_computed_and_the_place_is_kept_until_the_last_line(
+    held, blobs_png, monkeypatch
+):
+    monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0)
+    app, entered, go_on, _ = held
+    caller = Caller(blobs_png, query=b"format=ndjson")
+    task = asyncio.create_task(caller.call(app))
+    await entered.wait()
+    while not caller.lines or caller.lines[-1]["progress"]["stage"] != "inference":  # noqa: ASYNC110 - lines are watched
+        await asyncio.sleep(0)
+    assert caller.lines[-1]["progress"] | {"elapsed_seconds": 0} == {
+        "stage": "inference",
+        "done_megapixels": 0.0,
+        "total_megapixels": 0.012,
+        "elapsed_seconds": 0,
+    }
+    assert not app.state.services.gate.is_idle
+    go_on.set()
+    await task
+    assert app.state.services.gate.is_idle
+    done = [line["progress"]["done_megapixels"] for line in caller.lines[:-1]]
+    assert done == sorted(done)
+    assert caller.lines[-1]["count"] == 3
+
+
+async def test_a_caller_who_hangs_up_while_progress_is_told_leaves_no_tile_and_no_place_behind(held, blobs_png):
+    app, entered, go_on, runs = held
+    caller = Caller(blobs_png, query=b"format=ndjson")
+    task = asyncio.create_task(caller.call(app))
+    await entered.wait()
+    while "monolayer_queued_tiles 2.0" not in metrics_of(app):  # noqa: ASYNC110 - the metric is what is watched
+        await asyncio.sleep(0)
+    caller.hang_up.set()
+    await task
+    while "monolayer_queued_tiles 0.0" not in metrics_of(app):  # noqa: ASYNC110 - the metric is what is watched
+        await asyncio.sleep(0)
+    go_on.set()
+    while not app.state.services.gate.is_idle:  # noqa: ASYNC110 - its thread is on its way out
+        await asyncio.sleep(0)
+    assert runs == [1]
+    assert all("progress" in line for line in caller.lines)
+
+
+async def test_a_deadline_that_passes_after_the_first_line_is_the_last_line(held, blobs_png):
+    app, *_ = held
+    gate = app.state.services.gate
+    gate.limits = dataclasses.replace(gate.limits, deadline_seconds=0.1, deadline_seconds_per_megapixel=0)
+    caller = Caller(blobs_png, query=b"format=ndjson")
+    await caller.call(app)
+    assert caller.statuses == [200]
+    *before, last = caller.lines
+    assert before
+    assert all("progress" in line for line in before)
+    assert (last["status"], last["error"]["code"]) == (503, "deadline_exceeded")
+    assert last["retry_after_seconds"] >= 1
 
 
 async def test_a_body_that_is_announced_larger_than_what_memory_is_left_is_refused_unread(toy_bundles, blobs_png):

@@ -2,9 +2,11 @@
 
 from fastapi import APIRouter, Response
 
+from monolayer_service.analysis import Analysis
 from monolayer_service.dependencies import SingleImage
 from monolayer_service.forms import render_segmentation
 from monolayer_service.routes.answers import ERROR_RESPONSES, answer, describe_single
+from monolayer_service.routes.progress import ProgressResponse
 from monolayer_service.schemas import SegmentAnswer
 
 router = APIRouter()
@@ -13,6 +15,15 @@ _FORMS = {
     "text/csv": {"schema": {"type": "string"}},
     "image/tiff": {"schema": {"type": "string", "format": "binary"}},
     "image/png": {"schema": {"type": "string", "format": "binary"}},
+    "application/x-ndjson": {
+        "schema": {
+            "type": "string",
+            "description": 'Lines `{"progress": {"stage", "done_megapixels", "total_megapixels", "elapsed_seconds"}}`, '
+            "about one a second, then the JSON answer as one line; or, where the work failed after the stream had "
+            'begun, the line `{"status", "error": {"code", "message", "request_id"}}`, with `retry_after_seconds` '
+            "where the status has a `Retry-After`.",
+        }
+    },
 }
 
 
@@ -27,6 +38,12 @@ _FORMS = {
 async def segment(visit: SingleImage) -> Response:
     """Find the objects; answer with run lengths and measurements, Kaggle rows, a label image or an overlay."""
     image, query, desk = visit
-    analysis = await desk.analyse(image, query)
-    body = await desk.write(render_segmentation, analysis, query.options, query.form)
+
+    async def compute() -> tuple[bytes, Analysis]:
+        analysis = await desk.analyse(image, query)
+        return await desk.write(render_segmentation, analysis, query.options, query.form), analysis
+
+    if query.form == "ndjson":
+        return ProgressResponse(compute, desk)
+    body, analysis = await compute()
     return answer(body, query.form, analysis)

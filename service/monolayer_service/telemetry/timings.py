@@ -11,15 +11,30 @@ Stage = Literal["upload", "queue", "decode", "prepare", "inference", "postproces
 class Timings:
     """Seconds per stage, in the order in which the stages were first entered.
 
-    Timings never enter a body: it stays the same for the same image, options and bundle.
+    Timings never enter an answer: it stays the same for the same image, options and bundle.
+
+    Attributes
+    ----------
+    seconds
+        By stage.
+    stage
+        The one that was entered last.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[Stage, float] = {}
+        self.stage: Stage | None = None
+        self._began = time.perf_counter()
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Time since the request came in."""
+        return time.perf_counter() - self._began
 
     @contextmanager
     def measure(self, stage: Stage) -> Iterator[None]:
         """Add the time spent in the ``with`` block to a stage."""
+        self.stage = stage
         start = time.perf_counter()
         try:
             yield
