@@ -15,6 +15,7 @@ from monolayer_client.connection import DEFAULT_URL, check_url, timeouts, unreac
 from monolayer_client.errors import UnavailableError
 from monolayer_client.image_body import ImageInput
 from monolayer_client.options import ConfluencyOptions, SegmentOptions
+from monolayer_client.progress import LineReader, OnProgress, with_progress
 from monolayer_client.results import ConfluencyResult, SegmentResult
 
 T = TypeVar("T")
@@ -53,8 +54,12 @@ class AsyncClient:
         self._patience_s = patience_s
         self._http = httpx2.AsyncClient(base_url=self.url, transport=transport, timeout=timeouts(timeout_s))
 
-    async def segment(self, image: ImageInput, **options: Unpack[SegmentOptions]) -> SegmentResult:
+    async def segment(
+        self, image: ImageInput, *, on_progress: OnProgress | None = None, **options: Unpack[SegmentOptions]
+    ) -> SegmentResult:
         """Find the objects of an image.
+
+        `on_progress` is told, about once a second, how far the service is; large images take minutes.
 
         Raises
         ------
@@ -67,7 +72,10 @@ class AsyncClient:
         OSError
             The image file cannot be read.
         """
-        return await self._perform(await asyncio.to_thread(calls.segment_call, image, options))
+        call = await asyncio.to_thread(calls.segment_call, image, options)
+        if on_progress is None:
+            return await self._perform(call)
+        return await waiting_async(self._patience_s)(self._follow, with_progress(call), on_progress)
 
     async def segment_as(self, image: ImageInput, form: Form, **options: Unpack[ConfluencyOptions]) -> bytes:
         """Find the objects of an image and get them as the bytes of a `csv`, `tiff` or `png`; raises as `segment`."""
@@ -117,6 +125,21 @@ class AsyncClient:
 
     async def _perform(self, call: Call[T]) -> T:
         return await waiting_async(self._patience_s)(self._send, call)
+
+    async def _follow(self, call: Call[T], on_progress: OnProgress) -> T:
+        try:
+            async with self._http.stream(
+                call.method, call.path, params=call.query, content=call.content, headers=call.headers
+            ) as response:
+                if not response.is_success:
+                    await response.aread()
+                    return call.interpret(response)
+                lines = LineReader(response, on_progress)
+                async for chunk in response.aiter_bytes():
+                    lines.take(chunk)
+        except httpx2.TransportError as error:
+            raise unreachable(self.url, error) from error
+        return call.interpret(lines.final())
 
     async def _send(self, call: Call[T]) -> T:
         try:

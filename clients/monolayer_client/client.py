@@ -17,6 +17,7 @@ from monolayer_client.connection import DEFAULT_URL, check_url, timeouts, unreac
 from monolayer_client.errors import UnavailableError
 from monolayer_client.image_body import ImageInput
 from monolayer_client.options import ConfluencyOptions, SegmentOptions
+from monolayer_client.progress import LineReader, OnProgress, with_progress
 from monolayer_client.results import ConfluencyResult, SegmentResult
 
 T = TypeVar("T")
@@ -55,8 +56,12 @@ class Client:
         self._patience_s = patience_s
         self._http = httpx2.Client(base_url=self.url, transport=transport, timeout=timeouts(timeout_s))
 
-    def segment(self, image: ImageInput, **options: Unpack[SegmentOptions]) -> SegmentResult:
+    def segment(
+        self, image: ImageInput, *, on_progress: OnProgress | None = None, **options: Unpack[SegmentOptions]
+    ) -> SegmentResult:
         """Find the objects of an image.
+
+        `on_progress` is told, about once a second, how far the service is; large images take minutes.
 
         Raises
         ------
@@ -69,7 +74,10 @@ class Client:
         OSError
             The image file cannot be read.
         """
-        return self._perform(calls.segment_call(image, options))
+        call = calls.segment_call(image, options)
+        if on_progress is None:
+            return self._perform(call)
+        return waiting(self._patience_s)(self._follow, with_progress(call), on_progress)
 
     def segment_as(self, image: ImageInput, form: Form, **options: Unpack[ConfluencyOptions]) -> bytes:
         """Find the objects of an image and get them as the bytes of a `csv`, `tiff` or `png`; raises as `segment`."""
@@ -119,6 +127,21 @@ class Client:
 
     def _perform(self, call: Call[T]) -> T:
         return waiting(self._patience_s)(self._send, call)
+
+    def _follow(self, call: Call[T], on_progress: OnProgress) -> T:
+        try:
+            with self._http.stream(
+                call.method, call.path, params=call.query, content=call.content, headers=call.headers
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    return call.interpret(response)
+                lines = LineReader(response, on_progress)
+                for chunk in response.iter_bytes():
+                    lines.take(chunk)
+        except httpx2.TransportError as error:
+            raise unreachable(self.url, error) from error
+        return call.interpret(lines.final())
 
     def _send(self, call: Call[T]) -> T:
         try:

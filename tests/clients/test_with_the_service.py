@@ -64,6 +64,14 @@ def monolayer(transport, monkeypatch):
     return lambda *arguments: runner.invoke(command_line, [str(argument) for argument in arguments])
 
 
+def test_the_answer_with_progress_is_the_answer(real, blobs):
+    told = []
+    result = real.segment(blobs, on_progress=told.append)
+    assert result.raw == real.segment(blobs).raw
+    assert told
+    assert {line.total_megapixels for line in told} == {0.012}
+
+
 def rows_of(table):
     return list(csv.DictReader(io.StringIO(table)))
 
