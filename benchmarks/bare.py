@@ -49,9 +49,10 @@ class BareNetwork:
         settings = Settings()
         self.bundle = settings.models / settings.segment_model
         self.card = read_card(self.bundle)
-        self.threads = plan_compute(settings).network_threads
+        threads = plan_compute(settings).network_threads
+        self.threads = threads.alone
         self.file = served_file(self.bundle, self.card, server)
-        self.network = Network(self.bundle / self.file, self.card, prefer_cuda=False, threads=self.threads)
+        self.network = Network(self.bundle / self.file, self.card, prefer_cuda=False, threads=threads)
 
     def run_for(self, png: bytes, seconds: float) -> BareRuns:
         """Run on one image, as one tile, until `seconds` have passed; one more run before warms up."""

@@ -19,6 +19,7 @@ import openvino.properties.hint as hints
 from monolayer_core.image_io import decode_image
 from monolayer_core.model_card import read_card
 from monolayer_core.pipeline import interpret, prepare
+from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters.session import CPU, Network
 
 
@@ -30,12 +31,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     arguments = parser.parse_args()
     card = read_card(arguments.bundle)
+    threads = NetworkThreads(alone=arguments.threads, shared=1)
     for kind in ("int8", "float32"):
         files = card.files_of(kind)
         if files is None:
             continue
         path = arguments.bundle / files[0]
-        network = Network(path, card, prefer_cuda=False, threads=arguments.threads)
+        network = Network(path, card, prefer_cuda=False, threads=threads)
         for image_path in arguments.images:
             image = prepare(decode_image(image_path.read_bytes()).pixels, card)
             tile = image[np.newaxis]

@@ -45,8 +45,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         gate = Gate(GateLimits.of(settings, plan.running_requests), metrics)
         scheduler = TileScheduler(metrics, patience_seconds=settings.batch_wait_ms / 1000)
         registry = await run_in_threadpool(load_registry, settings, plan, scheduler, metrics)
-        runs = network_runs(on_gpu=registry.uses_gpu)
-        scheduler.start(runs.at_once, runs.guests)
+        runs = network_runs(plan, on_gpu=registry.uses_gpu)
+        scheduler.start(runs.at_once, runs.guests, one_takes_all=runs.one_takes_all)
         app.state.services = Services(settings, metrics, gate, registry, Analyst(registry, metrics))
         housekeeping = asyncio.create_task(keep_house(gate, registry, settings.idle_seconds))
         yield

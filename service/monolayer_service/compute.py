@@ -1,11 +1,12 @@
 """How many cores there are and who gets them: decided here and nowhere else.
 
-A run of a network uses every core, and on a CPU one runs at a time: a second one at once would only take the caches
-from it, unless that spares a frame a wait of several times its own length (`NetworkRuns.guests`). Requests have threads
-of their own, in which images are decoded, normalised, cut, split and encoded; a thread whose tiles are in the network
-waits and needs no core. There is one more of them than cores, so that the network finds tiles to run also when every
-core is at work on what comes before or after it. OpenCV gets the cores divided by the requests at once, since its own
-threads would otherwise multiply with them.
+A tile that has the network to itself is computed by every core. Where more wait, several are computed at once on a CPU,
+by a core each as far as there are some: cores that share a tile wait for one another after every layer. A frame's small
+tile may start beside them, if that spares it a wait of several times its own length (`NetworkRuns.guests`). Requests
+have threads of their own, in which images are decoded, normalised, cut, split and encoded; a thread whose tiles are in
+the network waits and needs no core. There is one more of them than cores, so that the network finds tiles to run also
+when every core is at work on what comes before or after it. OpenCV gets the cores divided by the requests at once,
+since its own threads would otherwise multiply with them.
 """
 
 import math
@@ -20,21 +21,66 @@ from monolayer_service.settings import Settings
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
+MOST_RUNS_AT_ONCE = 4
+"""Each holds the features of one tile, for a tile of 1024 pixels some 300 MB."""
+
+
+@dataclass(frozen=True)
+class NetworkThreads:
+    """Threads of a network on a CPU.
+
+    Attributes
+    ----------
+    alone
+        Of a session whose one run has all cores to itself.
+    shared
+        Of a session that is run several times at once. Its pool serves all these runs, and each of them brings the
+        thread that calls it.
+    """
+
+    alone: int
+    shared: int
+
+
 @dataclass(frozen=True)
 class ComputePlan:
-    """Threads for one network run, requests computed at once, and threads for one OpenCV call."""
+    """How the cores are divided.
 
-    network_threads: int
+    Attributes
+    ----------
+    network_threads
+        Threads of one network.
+    network_runs
+        Runs at once on a CPU where tiles wait.
+    running_requests
+        Requests computed at once.
+    opencv_threads
+        Threads of one call of OpenCV.
+    """
+
+    network_threads: NetworkThreads
+    network_runs: int
     running_requests: int
     opencv_threads: int
 
 
 @dataclass(frozen=True)
 class NetworkRuns:
-    """Runs of networks at once, and how many much smaller ones may start beside them; see `TileScheduler`."""
+    """How many runs of networks share the machine; see `TileScheduler`.
+
+    Attributes
+    ----------
+    at_once
+        Runs at once, whatever their size.
+    guests
+        Much smaller ones that may start beside them.
+    one_takes_all
+        Whether a run with nothing waiting behind it takes the place of all.
+    """
 
     at_once: int
     guests: int
+    one_takes_all: bool
 
 
 NETWORK_THREAD_OPTIONS = {"session.force_spinning_stop": "1"}
@@ -56,17 +102,20 @@ def available_cores(quota: Path = _CGROUP_QUOTA) -> int:
 def plan_compute(settings: Settings) -> ComputePlan:
     """Divide the cores as the settings say."""
     cores = settings.threads or available_cores()
+    runs = min(settings.network_runs or MOST_RUNS_AT_ONCE, cores)
     running = settings.running_requests or max(3, cores + 1)
-    return ComputePlan(cores, running, max(1, cores // running))
+    return ComputePlan(NetworkThreads(cores, cores - runs + 1), runs, running, max(1, cores // running))
 
 
-def network_runs(*, on_gpu: bool) -> NetworkRuns:
+def network_runs(plan: ComputePlan, *, on_gpu: bool) -> NetworkRuns:
     """Decide how many runs share the machine.
 
     On a GPU a second run copies the next batch there while the first one runs. On a CPU a frame's one small tile starts
-    beside a large one that is in the network already, instead of waiting for up to sixteen times its own length.
+    beside large ones that are in the network already, instead of waiting for up to sixteen times its own length.
     """
-    return NetworkRuns(at_once=2, guests=0) if on_gpu else NetworkRuns(at_once=1, guests=1)
+    if on_gpu:
+        return NetworkRuns(at_once=2, guests=0, one_takes_all=False)
+    return NetworkRuns(at_once=plan.network_runs, guests=1, one_takes_all=True)
 
 
 def apply_plan(plan: ComputePlan) -> None:

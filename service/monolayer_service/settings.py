@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         30.0, gt=0, description="Time without work after which memory is given back to the system, in seconds."
     )
     threads: Count = Field(0, description="Threads for one network run; 0 means every core the process may use.")
+    network_runs: Count = Field(
+        0,
+        description="Tiles computed at once on a CPU where several wait, each with its own memory; 0 means one a core, "
+        "at most 4.",
+    )
 
     running_requests: Count = Field(
         0, description="Requests computed at once; 0 means one more than there are cores, at least three."

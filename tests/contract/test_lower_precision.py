@@ -12,8 +12,10 @@ from monolayer_core.model_card import read_card, write_card
 from monolayer_core.pipeline import prepare, segment
 from monolayer_core.tiling import plan_tiles, predict_tiled
 from monolayer_export.precisions import Wanted, quantize_bundle
+from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters.bundle import open_bundle
 
+ONE_THREAD = NetworkThreads(alone=1, shared=1)
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "service" / "monolayer_service" / "bundles" / "nuclei"
 EXAMPLES = ROOT / "examples"
@@ -46,7 +48,7 @@ def test_the_service_finds_the_same_nuclei_in_lower_precision(quantized, monkeyp
         monkeypatch.setattr("monolayer_service.segmenters.bundle.CUDA", "CPUExecutionProvider")
     pixels = decode_image((EXAMPLES / "fluorescence_large.png").read_bytes()).pixels
     networks = {
-        wanted: open_bundle(quantized, prefer_cuda=False, threads=1, precision=wanted)
+        wanted: open_bundle(quantized, prefer_cuda=False, threads=ONE_THREAD, precision=wanted)
         for wanted in ("float32", precision)
     }
 
@@ -65,13 +67,13 @@ def test_the_unlabelled_examples_do_not_make_it_the_default(quantized) -> None:
     card = read_card(quantized)
 
     assert not card.int8.default_on_cpu
-    assert open_bundle(quantized, prefer_cuda=False, threads=1).precision == "float32"
+    assert open_bundle(quantized, prefer_cuda=False, threads=ONE_THREAD).precision == "float32"
     assert card.int8.agreement.level_difference < 2
     assert card.float16.agreement.level_difference < 0.1
 
 
 def test_an_image_in_tiles_is_the_image_seen_whole_in_int8_too(quantized) -> None:
-    network = open_bundle(quantized, prefer_cuda=False, threads=1, precision="int8")
+    network = open_bundle(quantized, prefer_cuda=False, threads=ONE_THREAD, precision="int8")
     card = network.card
     picture = prepare(decode_image((EXAMPLES / "fluorescence_large.png").read_bytes()).pixels, card)
     image = np.ascontiguousarray(np.tile(picture[:256, :256], (2, 2, 1)))

@@ -6,13 +6,14 @@ import pytest
 
 from monolayer_core.errors import BundleError, PredictionError
 from monolayer_core.model_card import read_card, sha256_of_file, write_card
+from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters import session as sessions
 from monolayer_service.segmenters.bundle import open_bundle
 from monolayer_service.segmenters.session import CPU, CUDA, TileSize
 
 
 def open_on_cpu(folder):
-    return open_bundle(folder, prefer_cuda=False, threads=1)
+    return open_bundle(folder, prefer_cuda=False, threads=NetworkThreads(1, 1))
 
 
 def rewrite_card(folder, **changes):
@@ -57,8 +58,12 @@ def test_the_graph_of_a_session_has_its_size_fixed(bundle):
 
 
 def test_threads_are_as_many_as_asked_for(bundle):
-    network = open_bundle(bundle, prefer_cuda=False, threads=3)
-    assert network.open(TileSize(64, 64)).get_session_options().intra_op_num_threads == 3
+    network = open_bundle(bundle, prefer_cuda=False, threads=NetworkThreads(alone=3, shared=2))
+    alone, shared = (network.open(TileSize(64, 64), alone=alone) for alone in (True, False))
+    assert (alone.get_session_options().intra_op_num_threads, shared.get_session_options().intra_op_num_threads) == (
+        3,
+        2,
+    )
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "test_input.npy", "test_output.npy"])
@@ -161,9 +166,9 @@ def test_a_provider_that_is_listed_but_does_not_work_is_noticed_after_creation(b
     monkeypatch.setattr(
         sessions.Network,
         "_create",
-        lambda self, size, provider, create=sessions.Network._create: create(self, size, CPU),
+        lambda self, key, create=sessions.Network._create: create(self, key._replace(provider=CPU)),
     )
-    network = open_bundle(bundle, prefer_cuda=True, threads=1)
+    network = open_bundle(bundle, prefer_cuda=True, threads=NetworkThreads(1, 1))
     assert network.provider == CPU
 
 
@@ -200,10 +205,10 @@ def gpu_up_to_64_px(monkeypatch):
     """A pretended GPU that takes sessions up to 64 px; gives the list of the sessions that were made."""
     create, made = sessions.Network._create, []
 
-    def pretend(self, size, provider):
-        made.append((size.width, provider))
-        session = create(self, size, CPU)
-        return SessionElsewhere(session) if provider == CUDA and size.width <= 64 else session
+    def pretend(self, key):
+        made.append((key.size.width, key.provider))
+        session = create(self, key._replace(provider=CPU))
+        return SessionElsewhere(session) if key.provider == CUDA and key.size.width <= 64 else session
 
     monkeypatch.setattr(sessions.ort, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(sessions.Network, "_create", pretend)
@@ -211,7 +216,7 @@ def gpu_up_to_64_px(monkeypatch):
 
 
 def test_a_size_that_finds_no_gpu_says_so_is_made_once_and_leaves_the_others_there(bundle, gpu_up_to_64_px):
-    network = open_bundle(bundle, prefer_cuda=True, threads=1)
+    network = open_bundle(bundle, prefer_cuda=True, threads=NetworkThreads(1, 1))
     small, large = TileSize(64, 64), TileSize(128, 128)
     assert network.provider == network.provider_of(small) == CUDA
     gpu_up_to_64_px.clear()
@@ -225,7 +230,7 @@ def test_a_size_that_finds_no_gpu_says_so_is_made_once_and_leaves_the_others_the
 
 
 def test_no_session_is_made_on_the_cpu_just_to_trim_it(bundle, gpu_up_to_64_px):
-    network = open_bundle(bundle, prefer_cuda=True, threads=1)
+    network = open_bundle(bundle, prefer_cuda=True, threads=NetworkThreads(1, 1))
     gpu_up_to_64_px.clear()
     assert not network.trim()
     assert gpu_up_to_64_px == []

@@ -24,7 +24,7 @@ class FlakyNetwork:
     def provider_of(self, size, provider):
         return self._actual or provider
 
-    def run(self, tiles, provider):
+    def run(self, tiles, provider, *, alone):
         self.runs.append((len(tiles), provider))
         if self.fails(len(tiles), provider):
             raise PredictionError("out of memory")
@@ -55,7 +55,7 @@ def devices(outcomes):
 
 def test_a_network_that_works_is_asked_once(make_engine):
     network, engine = make_engine(lambda n, provider: False)
-    outcomes = engine.run(TILES, CUDA)
+    outcomes = engine.run(TILES, CUDA, alone=True)
     np.testing.assert_array_equal(answers(outcomes), TILES + 1)
     assert network.runs == [(5, CUDA)]
     assert devices(outcomes) == [CUDA] * 5
@@ -63,7 +63,7 @@ def test_a_network_that_works_is_asked_once(make_engine):
 
 def test_a_batch_that_is_too_large_is_halved_and_stays_in_order(make_engine):
     network, engine = make_engine(lambda n, provider: n > 2)
-    outcomes = engine.run(TILES, CUDA)
+    outcomes = engine.run(TILES, CUDA, alone=True)
     np.testing.assert_array_equal(answers(outcomes), TILES + 1)
     assert network.runs == [(5, CUDA), (2, CUDA), (3, CUDA), (1, CUDA), (2, CUDA)]
     assert devices(outcomes) == [CUDA] * 5
@@ -71,7 +71,7 @@ def test_a_batch_that_is_too_large_is_halved_and_stays_in_order(make_engine):
 
 def test_a_tile_that_still_fails_goes_to_the_cpu_and_the_rest_of_its_batch_too(make_engine):
     network, engine = make_engine(lambda n, provider: provider == CUDA)
-    outcomes = engine.run(TILES, CUDA)
+    outcomes = engine.run(TILES, CUDA, alone=True)
     np.testing.assert_array_equal(answers(outcomes), TILES + 1)
     assert devices(outcomes) == [CPU] * 5
     assert network.runs == [(5, CUDA), (2, CUDA), (1, CUDA), (1, CPU), (1, CPU), (3, CPU)]
@@ -79,7 +79,7 @@ def test_a_tile_that_still_fails_goes_to_the_cpu_and_the_rest_of_its_batch_too(m
 
 def test_when_nothing_is_left_every_tile_has_an_error(make_engine):
     network, engine = make_engine(lambda n, provider: True)
-    outcomes = engine.run(TILES, CUDA)
+    outcomes = engine.run(TILES, CUDA, alone=True)
     assert [type(outcome.answer) for outcome in outcomes] == [PredictionError] * 5
     assert network.runs[-1] == (1, CPU)
 
@@ -87,7 +87,7 @@ def test_when_nothing_is_left_every_tile_has_an_error(make_engine):
 def test_a_tile_that_fails_everywhere_leaves_the_others_their_answers(make_engine):
     network, engine = make_engine(None)
     network.fails = lambda n, provider: n > 1 or len(network.runs) in (3, 4)  # the first single tile, on both devices
-    first, *others = engine.run(TILES, CUDA)
+    first, *others = engine.run(TILES, CUDA, alone=True)
     assert isinstance(first.answer, PredictionError)
     np.testing.assert_array_equal(answers(others), TILES[1:] + 1)
 
@@ -101,12 +101,12 @@ def test_batches_are_eight_on_a_gpu_and_one_on_a_cpu_unless_set(make_engine):
 
 def test_batches_to_come_are_no_larger_than_what_worked_until_it_has_worked_for_a_while(make_engine):
     network, engine = make_engine(lambda n, provider: n > 2)
-    engine.run(np.zeros((8, 1, 1, 1), np.uint8), CUDA)
+    engine.run(np.zeros((8, 1, 1, 1), np.uint8), CUDA, alone=True)
     assert engine.batch_limit(CUDA) == 2
     network.fails = lambda n, provider: False
     limits = []
     for _ in range(3 * GROW_AFTER_RUNS):
-        engine.run(TILES[:1], CUDA)
+        engine.run(TILES[:1], CUDA, alone=True)
         limits.append(engine.batch_limit(CUDA))
     assert limits[GROW_AFTER_RUNS // 2] == 2
     assert limits[-1] == 8
@@ -118,7 +118,7 @@ def failing_client(make_client, monkeypatch):
 
     client = make_client()
 
-    def fail(self, tiles, provider=None):
+    def fail(self, tiles, provider=None, *, alone=True):
         raise PredictionError("the card is on fire at 0x7f00")
 
     monkeypatch.setattr(Network, "run", fail)
@@ -158,7 +158,7 @@ def test_exhausted_memory_is_a_503_that_says_when_to_come_back(make_client, post
 
 def test_a_gpu_that_turns_out_not_to_work_for_a_new_size_is_not_named_in_the_answer(make_engine):
     _, engine = make_engine(lambda n, provider: False, actual=CPU)
-    assert devices(engine.run(TILES, CUDA)) == [CPU] * 5
+    assert devices(engine.run(TILES, CUDA, alone=True)) == [CPU] * 5
 
 
 @pytest.fixture
@@ -195,9 +195,9 @@ def short_of_memory(make_client, monkeypatch):
             network.wanted = network.provider = CUDA
             network._sessions.clear()
 
-        def pretend(self, size, provider):
-            made = create(self, size, CPU)
-            return Session(made, capacity) if provider == CUDA else made
+        def pretend(self, key):
+            made = create(self, key._replace(provider=CPU))
+            return Session(made, capacity) if key.provider == CUDA else made
 
         monkeypatch.setattr(session.Network, "_create", pretend)
         return client

@@ -7,6 +7,7 @@ from monolayer_service import housekeeping
 from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.limits import GateLimits
 from monolayer_service.app import create_app
+from monolayer_service.compute import NetworkThreads
 from monolayer_service.housekeeping import Housekeeper, give_back_memory, keep_house
 from monolayer_service.registry import load_registry
 from monolayer_service.scheduler.scheduler import TileScheduler
@@ -92,9 +93,11 @@ async def test_a_look_that_fails_is_followed_by_the_next(gate, monkeypatch):
 
 
 def test_networks_still_answer_after_their_memory_was_given_back(toy_bundles, monkeypatch):
-    from monolayer_service.compute import ComputePlan
+    from monolayer_service.compute import ComputePlan, NetworkThreads
 
-    registry = load_registry(Settings(models=toy_bundles), ComputePlan(1, 2, 1), idle_scheduler(), Metrics())
+    registry = load_registry(
+        Settings(models=toy_bundles), ComputePlan(NetworkThreads(1, 1), 1, 2, 1), idle_scheduler(), Metrics()
+    )
     network = registry.require("nuclei").segmenter.network
     tiles = np.full((1, 64, 64, 1), 200, np.uint8)
     before = network.run(tiles)
@@ -105,15 +108,22 @@ def test_networks_still_answer_after_their_memory_was_given_back(toy_bundles, mo
 
 
 def test_a_service_without_networks_has_nothing_of_theirs_to_trim(tmp_path):
-    from monolayer_service.compute import ComputePlan
+    from monolayer_service.compute import ComputePlan, NetworkThreads
 
-    give_back_memory(load_registry(Settings(models=tmp_path), ComputePlan(1, 2, 1), idle_scheduler(), Metrics()))
+    give_back_memory(
+        load_registry(
+            Settings(models=tmp_path), ComputePlan(NetworkThreads(1, 1), 1, 2, 1), idle_scheduler(), Metrics()
+        )
+    )
 
 
 def test_all_networks_draw_from_one_arena(toy_bundles):
     session_options = [
         network.open(next(iter(network.warm_sizes))).get_session_options()
-        for network in (open_bundle(toy_bundles / name, prefer_cuda=False, threads=1) for name in ("nuclei", "blood"))
+        for network in (
+            open_bundle(toy_bundles / name, prefer_cuda=False, threads=NetworkThreads(1, 1))
+            for name in ("nuclei", "blood")
+        )
     ]
     entries = [options.get_session_config_entry("session.use_env_allocators") for options in session_options]
     assert entries == ["1", "1"]

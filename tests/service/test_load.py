@@ -26,10 +26,10 @@ async def busy(toy_bundles, monkeypatch):
     async with app.router.lifespan_context(app):
         run = Network.run
 
-        def wait_and_run(self, tiles, provider=None):
+        def wait_and_run(self, tiles, provider=None, *, alone=True):
             loop.call_soon_threadsafe(entered.set)
             go_on.wait(30)
-            return run(self, tiles, provider)
+            return run(self, tiles, provider, alone=alone)
 
         monkeypatch.setattr(Network, "run", wait_and_run)
         transport = httpx2.ASGITransport(app)
@@ -84,7 +84,7 @@ async def test_concurrent_requests_give_the_same_bytes_as_one_alone(toy_bundles,
 async def test_a_request_that_takes_too_long_is_a_503_with_retry_after(toy_bundles, blobs_png, monkeypatch):
     released = threading.Event()
 
-    def wait_for_deadline(self, tiles, provider=None):
+    def wait_for_deadline(self, tiles, provider=None, *, alone=True):
         released.wait(30)
         raise DeadlineError("late")
 
@@ -198,15 +198,15 @@ async def held(toy_bundles, monkeypatch, request):
     monkeypatch.setattr(base, "WHOLE_IMAGE_PX", request.param)
     go_on, entered, runs = threading.Event(), asyncio.Event(), []
     loop = asyncio.get_running_loop()
-    app = create_app(Settings(models=toy_bundles, max_tile_side=64, running_requests=2))
+    app = create_app(Settings(models=toy_bundles, network_runs=1, max_tile_side=64, running_requests=2))
     async with app.router.lifespan_context(app):
         run = Network.run
 
-        def wait_and_run(self, tiles, provider=None):
+        def wait_and_run(self, tiles, provider=None, *, alone=True):
             runs.append(len(tiles))
             loop.call_soon_threadsafe(entered.set)
             assert go_on.wait(30)
-            return run(self, tiles, provider)
+            return run(self, tiles, provider, alone=alone)
 
         monkeypatch.setattr(Network, "run", wait_and_run)
         yield app, entered, go_on, runs

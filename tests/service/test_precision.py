@@ -5,9 +5,12 @@ import pytest
 
 from monolayer_core.errors import BundleError
 from monolayer_core.model_card import read_card, sha256_of_file, write_card
+from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters import session as sessions
 from monolayer_service.segmenters.bundle import choose_precision, open_bundle
 from monolayer_service.segmenters.session import CPU, CUDA
+
+ONE_THREAD = NetworkThreads(alone=1, shared=1)
 
 INT8, HALF = "model.int8.onnx", "model.fp16.onnx"
 
@@ -41,17 +44,17 @@ def test_half_precision_that_is_not_in_the_bundle_leaves_float32(toy_bundle, tmp
 
 def test_on_a_cpu_int8_is_opened_where_the_card_recommends_it(toy_bundle, tmp_path):
     bundle = toy_bundle(tmp_path, int8_default=True)
-    network = open_bundle(bundle, prefer_cuda=False, threads=1)
+    network = open_bundle(bundle, prefer_cuda=False, threads=ONE_THREAD)
     assert (network.precision, network.sha256) == ("int8", sha256_of_file(bundle / INT8))
-    asked = open_bundle(bundle, prefer_cuda=False, threads=1, precision="float32")
+    asked = open_bundle(bundle, prefer_cuda=False, threads=ONE_THREAD, precision="float32")
     assert (asked.precision, asked.sha256) == ("float32", sha256_of_file(bundle / "model.onnx"))
 
 
 def test_on_a_gpu_that_turns_out_not_to_work_int8_answers_on_the_cpu(toy_bundle, tmp_path, monkeypatch):
     create = sessions.Network._create
     monkeypatch.setattr(sessions.ort, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(sessions.Network, "_create", lambda self, size, provider: create(self, size, CPU))
-    network = open_bundle(toy_bundle(tmp_path, int8_default=True), prefer_cuda=True, threads=1)
+    monkeypatch.setattr(sessions.Network, "_create", lambda self, key: create(self, key._replace(provider=CPU)))
+    network = open_bundle(toy_bundle(tmp_path, int8_default=True), prefer_cuda=True, threads=ONE_THREAD)
     assert (network.precision, network.provider) == ("int8", CPU)
 
 
@@ -62,7 +65,7 @@ def test_both_files_are_held_against_their_test_answers(toy_bundle, tmp_path, na
     card = read_card(bundle)
     write_card(card.model_copy(update={"files": {file: sha256_of_file(bundle / file) for file in card.files}}), bundle)
     with pytest.raises(BundleError, match="does not reproduce its test tensors"):
-        open_bundle(bundle, prefer_cuda=False, threads=1)
+        open_bundle(bundle, prefer_cuda=False, threads=ONE_THREAD)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
@@ -70,7 +73,7 @@ def test_a_file_that_is_not_used_is_damaged_all_the_same(toy_bundle, tmp_path, p
     bundle = toy_bundle(tmp_path, int8_default=True, float16=True)
     (bundle / INT8).write_bytes(b"not the network")
     with pytest.raises(BundleError, match=r"model\.int8\.onnx is damaged"):
-        open_bundle(bundle, prefer_cuda=False, threads=1, precision=precision)
+        open_bundle(bundle, prefer_cuda=False, threads=ONE_THREAD, precision=precision)
 
 
 def test_a_file_whose_digest_the_card_does_not_list_is_refused(toy_bundle, tmp_path):
@@ -78,7 +81,7 @@ def test_a_file_whose_digest_the_card_does_not_list_is_refused(toy_bundle, tmp_p
     card = read_card(bundle)
     write_card(card.model_copy(update={"files": {name: d for name, d in card.files.items() if name != INT8}}), bundle)
     with pytest.raises(BundleError, match=r"no digest of model\.int8\.onnx$"):
-        open_bundle(bundle, prefer_cuda=False, threads=1)
+        open_bundle(bundle, prefer_cuda=False, threads=ONE_THREAD)
 
 
 def test_the_answer_and_the_list_of_models_name_the_file_that_answered(make_client, post_png, toy_bundle, tmp_path):

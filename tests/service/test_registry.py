@@ -5,7 +5,7 @@ import pytest
 
 from monolayer_core.errors import BundleError, PredictionError
 from monolayer_service import registry as registries
-from monolayer_service.compute import ComputePlan
+from monolayer_service.compute import ComputePlan, NetworkThreads
 from monolayer_service.errors import NotReadyError, UnknownModelError
 from monolayer_service.registry import load_registry
 from monolayer_service.scheduler.scheduler import TileScheduler
@@ -20,7 +20,9 @@ def idle_scheduler():
 
 
 def load(folder, **settings):
-    return load_registry(Settings(models=folder, **settings), ComputePlan(1, 2, 1), idle_scheduler(), Metrics())
+    return load_registry(
+        Settings(models=folder, **settings), ComputePlan(NetworkThreads(1, 1), 1, 2, 1), idle_scheduler(), Metrics()
+    )
 
 
 def warm_sides(registry):
@@ -115,7 +117,7 @@ def test_a_side_that_cannot_be_warmed_stays_cold_and_the_service_starts(toy_bund
 def test_a_side_whose_first_run_fails_is_let_go(toy_bundles, monkeypatch):
     segmenter = load(toy_bundles, max_tile_side=100).require("nuclei").segmenter
 
-    def fail(self, tiles, provider=None):
+    def fail(self, tiles, provider=None, *, alone=True):
         raise PredictionError("out of memory")
 
     monkeypatch.setattr(Network, "provider_of", lambda self, size: self.open(size) and CUDA)

@@ -10,7 +10,7 @@ import pytest
 from monolayer_core.errors import PredictionError
 from monolayer_service.cancellation import Cancellation
 from monolayer_service.errors import DeadlineError
-from monolayer_service.scheduler.scheduler import WINDOW_BATCHES, TileScheduler
+from monolayer_service.scheduler.scheduler import FEWEST_WINDOW_BATCHES, TileScheduler
 from monolayer_service.scheduler.tile_queue import TileOutcome
 from monolayer_service.telemetry.metrics import Metrics
 
@@ -24,6 +24,7 @@ class Engine:
     def __init__(self, limit=1, *, is_held=False):
         self.limit = limit
         self.batches = []
+        self.alone = []
         self.entered = threading.Semaphore(0)
         self.let_go = threading.Semaphore(0)
         self.is_held = is_held
@@ -32,8 +33,9 @@ class Engine:
     def batch_limit(self, device):
         return self.limit
 
-    def run(self, tiles, device):
+    def run(self, tiles, device, *, alone):
         self.batches.append(tiles[:, 0, 0, 0].tolist())
+        self.alone.append(alone)
         self.entered.release()
         if self.is_held:
             assert self.let_go.acquire(timeout=SECONDS)
@@ -53,10 +55,10 @@ def values(answers):
 def make_scheduler():
     with contextlib.ExitStack() as stack:
 
-        def make(runs_at_once=1, patience_seconds=0.0, guests=0):
+        def make(runs_at_once=1, patience_seconds=0.0, guests=0, **options):
             scheduler = TileScheduler(Metrics(), patience_seconds=patience_seconds)
             stack.callback(scheduler.close)
-            scheduler.start(runs_at_once, guests)
+            scheduler.start(runs_at_once, guests, **options)
             return scheduler
 
         yield make
@@ -103,9 +105,9 @@ def test_a_request_keeps_a_few_tiles_in_flight_and_no_more(make_scheduler):
     with scheduler.open(engine, "cpu", 9 * 16, Cancellation(), lambda _: None) as stream:
         answers = stream.answers(cutting())
         next(answers)
-        assert len(cut) == WINDOW_BATCHES
+        assert len(cut) == FEWEST_WINDOW_BATCHES
         next(answers)
-        assert len(cut) == WINDOW_BATCHES + 1
+        assert len(cut) == FEWEST_WINDOW_BATCHES + 1
 
 
 def test_a_frame_passes_a_slide_and_gets_its_answer_while_the_slide_is_not_done(make_scheduler, requests):
@@ -196,6 +198,79 @@ def test_tiles_of_several_requests_share_a_batch(make_scheduler, requests):
     assert read(scheduler, 'monolayer_batch_size_tiles_sum{side_px="4"}') == 5
 
 
+@contextlib.contextmanager
+def submitted(scheduler, engine, *pixel_values):
+    """Tiles of as many requests, all in the queue; gives the promises of their answers."""
+    with contextlib.ExitStack() as stack:
+        streams = [
+            stack.enter_context(scheduler.open(engine, "cpu", 16, Cancellation(), lambda _: None)) for _ in pixel_values
+        ]
+        yield [
+            scheduler.submit(stream._job, next(tiles(value))).answer
+            for stream, value in zip(streams, pixel_values, strict=True)
+        ]
+
+
+def test_tiles_that_wait_share_the_network_and_the_last_one_does_not_get_it_alone_while_another_runs():
+    scheduler, engine = TileScheduler(Metrics(), patience_seconds=0.0), Engine(is_held=True)
+    with contextlib.closing(scheduler), submitted(scheduler, engine, 1, 2, 3) as answers:
+        scheduler.start(2, one_takes_all=True)
+        for _ in range(2):
+            assert engine.entered.acquire(timeout=SECONDS)
+        assert not engine.entered.acquire(blocking=False), "there are two places"
+        engine.let_go.release()
+        assert engine.entered.acquire(timeout=SECONDS)
+        engine.let_go.release(2)
+        assert values(answer.result(SECONDS) for answer in answers) == [2, 3, 4]
+    assert engine.alone == [False, False, False]
+
+
+def test_a_tile_with_none_behind_it_takes_the_place_of_all(make_scheduler):
+    scheduler, engine = make_scheduler(2, one_takes_all=True), Engine(is_held=True)
+    with submitted(scheduler, engine, 1) as (first,):
+        assert engine.entered.acquire(timeout=SECONDS)
+        with submitted(scheduler, engine, 2) as (second,):
+            assert read(scheduler, "monolayer_queued_tiles") == 1, "the first one has both places"
+            engine.let_go.release(2)
+            assert values([first.result(SECONDS), second.result(SECONDS)]) == [2, 3]
+    assert engine.alone == [True, True]
+
+
+@pytest.mark.parametrize(("runs_at_once", "alone"), [(1, True), (2, False)])
+def test_where_none_takes_all_a_tile_is_alone_only_if_there_is_no_second_place(make_scheduler, runs_at_once, alone):
+    scheduler, engine = make_scheduler(runs_at_once), Engine()
+    assert ask(scheduler, engine, 7) == [8]
+    assert engine.alone == [alone]
+
+
+def test_a_guest_does_not_get_the_network_alone(make_scheduler, requests):
+    scheduler, engine, quick = make_scheduler(2, guests=1, one_takes_all=True), Engine(is_held=True), Engine()
+
+    def ask_large():
+        with scheduler.open(engine, "cpu", 64, Cancellation(), lambda _: None) as stream:
+            return values(stream.answers(tiles(0, side=8)))
+
+    slide = requests.submit(ask_large)
+    assert engine.entered.acquire(timeout=SECONDS)
+    assert ask(scheduler, quick, 200) == [201]
+    assert (engine.alone, quick.alone) == ([True], [False])
+    engine.let_go.release()
+    assert slide.result(SECONDS) == [1]
+
+
+def test_a_request_keeps_a_tile_ready_for_every_place(make_scheduler):
+    cut = []
+
+    def cutting():
+        for pixels in tiles(*range(20)):
+            cut.append(len(cut))
+            yield pixels
+
+    with make_scheduler(6).open(Engine(), "cpu", 20 * 16, Cancellation(), lambda _: None) as stream:
+        next(stream.answers(cutting()))
+    assert len(cut) == 7
+
+
 @pytest.mark.parametrize("error", [DeadlineError("late"), ConnectionError("gone")], ids=["deadline", "disconnected"])
 def test_tiles_of_a_request_that_is_no_longer_wanted_are_removed_at_once(make_scheduler, requests, error):
     scheduler, engine, cancellation = make_scheduler(), Engine(is_held=True), Cancellation()
@@ -266,7 +341,7 @@ def test_whatever_a_network_does_its_thread_goes_on_and_the_request_hears_of_it(
 class MixedEngine(Engine):
     """Fails on dark tiles; bright ones only work on the other device."""
 
-    def run(self, tiles, device):
+    def run(self, tiles, device, *, alone):
         self.batches.append((tiles[:, 0, 0, 0].tolist(), device))
         return [
             TileOutcome(PredictionError("dark"), device)

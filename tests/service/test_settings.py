@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from monolayer_service.compute import NetworkRuns, available_cores, network_runs, plan_compute
+from monolayer_service.compute import (
+    ComputePlan,
+    NetworkRuns,
+    NetworkThreads,
+    available_cores,
+    network_runs,
+    plan_compute,
+)
 from monolayer_service.reference import TABLES, render_table
 from monolayer_service.settings import PREFIX, SHIPPED_BUNDLES, Settings
 
@@ -83,10 +90,13 @@ def test_cores_are_those_the_container_may_use(tmp_path, monkeypatch, quota, cor
 
 
 def test_the_cores_are_divided_in_one_place():
+    # Four runs that share a pool: each brings its own thread, so eight cores have work with five more minus one.
     plan = plan_compute(Settings(threads=8))
-    assert (plan.network_threads, plan.running_requests, plan.opencv_threads) == (8, 9, 1)
-    plan = plan_compute(Settings(threads=8, running_requests=2))
-    assert (plan.network_threads, plan.running_requests, plan.opencv_threads) == (8, 2, 4)
-    assert plan_compute(Settings(threads=1)).running_requests == 3
-    assert network_runs(on_gpu=False) == NetworkRuns(at_once=1, guests=1)
-    assert network_runs(on_gpu=True) == NetworkRuns(at_once=2, guests=0)
+    assert plan == ComputePlan(NetworkThreads(alone=8, shared=5), 4, running_requests=9, opencv_threads=1)
+    plan = plan_compute(Settings(threads=8, network_runs=1, running_requests=2))
+    assert plan == ComputePlan(NetworkThreads(alone=8, shared=8), 1, running_requests=2, opencv_threads=4)
+    plan = plan_compute(Settings(threads=2))
+    assert plan == ComputePlan(NetworkThreads(alone=2, shared=1), 2, running_requests=3, opencv_threads=1)
+    assert network_runs(plan, on_gpu=False) == NetworkRuns(at_once=2, guests=1, one_takes_all=True)
+    assert network_runs(plan, on_gpu=True) == NetworkRuns(at_once=2, guests=0, one_takes_all=False)
+    assert plan_compute(Settings(threads=1)) == ComputePlan(NetworkThreads(1, 1), 1, 3, 1)

@@ -109,7 +109,7 @@ class FailingEngine:
     def batch_limit(self, device):
         return 2
 
-    def run(self, tiles, device):
+    def run(self, tiles, device, *, alone):
         structlog.get_logger().warning("network run failed")
         return [TileOutcome(PredictionError("broken"), device)] * len(tiles)
 

@@ -4,9 +4,10 @@ A request's own thread cuts and stitches tiles and keeps a few of them in the qu
 that the network has something to do while tiles are cut, and the tiles of other requests while this one is split into
 objects. Everything here is guarded by one lock that is never held while a network runs.
 
-A run cannot be interrupted. So that a frame need not wait for a slide's large tile that happens to be in the network,
-its small one may start beside it, as a guest: the operating system divides the cores between the two. Only what is
-several times smaller than every run in progress is let in; tiles of one size never run beside each other for that.
+Several runs may share the machine, each in a slot; one behind which nothing waits may take all slots, and so all cores.
+A run cannot be interrupted. So that a frame need not wait for a slide's large tiles that happen to be in the network,
+its small one may start beside them, as a guest without a slot: the operating system divides the cores among them. Only
+what is several times smaller than every other run in progress is let in.
 """
 
 import threading
@@ -26,15 +27,14 @@ from monolayer_service.telemetry.logs import working_for
 from monolayer_service.telemetry.metrics import Metrics
 from monolayer_service.telemetry.utilisation import Utilisation
 
-WINDOW_BATCHES = 3
-"""Batches of tiles that a request keeps in flight: one or two in the network and one ready to follow."""
+FEWEST_WINDOW_BATCHES = 3
 
 
 class Run(NamedTuple):
-    """Tiles that go through the network together, perhaps beside a run that is several times as large."""
+    """Tiles that go through the network together, and how many slots they take: none, one or all."""
 
     tiles: list[QueuedTile]
-    is_guest: bool
+    slots: int
 
     @property
     def area_px(self) -> int:
@@ -56,14 +56,20 @@ class TileScheduler:
         self._queue = TileQueue(patience_seconds)
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
-        self._runs_at_once = 0
+        self._slots = 1
         self._guests_at_once = 0
+        self._one_takes_all = False
         self._running: list[Run] = []
         self._is_closed = False
         self._utilisation = Utilisation(time.monotonic())
         metrics.utilisation.set_function(self._read_utilisation)
 
-    def start(self, runs_at_once: int, guests_at_once: int = 0) -> None:
+    @property
+    def window_batches(self) -> int:
+        """Batches of tiles that a request keeps in flight: as many as fit into the network, and more that are ready."""
+        return max(FEWEST_WINDOW_BATCHES, self._slots + 1)
+
+    def start(self, runs_at_once: int, guests_at_once: int = 0, *, one_takes_all: bool = False) -> None:
         """Start the threads; tiles that were submitted before wait for it.
 
         Parameters
@@ -72,8 +78,10 @@ class TileScheduler:
             Batches in the network, whatever their size.
         guests_at_once
             How many more of much smaller ones may be there too.
+        one_takes_all
+            Whether a batch with nothing beside and behind it runs alone, in the place of all.
         """
-        self._runs_at_once, self._guests_at_once = runs_at_once, guests_at_once
+        self._slots, self._guests_at_once, self._one_takes_all = runs_at_once, guests_at_once, one_takes_all
         self._threads = [
             threading.Thread(target=self._serve, name=f"network-{number}", daemon=True)
             for number in range(runs_at_once + guests_at_once)
@@ -151,7 +159,7 @@ class TileScheduler:
             try:
                 tiles = np.concatenate([tile.pixels for tile in batch]) if len(batch) > 1 else batch[0].pixels
                 with working_for(tile.job.request_id for tile in batch):
-                    outcomes = engine.run(tiles, device)
+                    outcomes = engine.run(tiles, device, alone=run.slots == self._slots)
             except Exception as error:  # noqa: BLE001 - whatever it is, the requests get it and the thread goes on
                 outcomes = [TileOutcome(error, device)] * len(batch)
             self._settle(run, outcomes, device)
@@ -175,13 +183,16 @@ class TileScheduler:
 
     def _choose(self, now: float) -> tuple[Run | None, float | None]:
         """Choose what runs next, if anything may, else say in how many seconds that may change by itself."""
-        hosts = [run for run in self._running if not run.is_guest]
-        if len(hosts) < self._runs_at_once:
+        hosts = [run for run in self._running if run.slots]
+        if sum(run.slots for run in hosts) < self._slots:
             batch = self._queue.take(now)
-            return (None, self._queue.due_in(now)) if batch is None else (Run(batch, is_guest=False), None)
+            if batch is None:
+                return None, self._queue.due_in(now)
+            takes_all = self._one_takes_all and not self._running and not len(self._queue)
+            return Run(batch, self._slots if takes_all else 1), None
         if len(self._running) - len(hosts) < self._guests_at_once:
             tile = self._queue.take_guest(min(run.area_px for run in hosts))
-            return (None, None) if tile is None else (Run([tile], is_guest=True), None)
+            return (None, None) if tile is None else (Run([tile], 0), None)
         return None, None
 
     def _settle(self, run: Run, outcomes: Sequence[TileOutcome], device: str) -> None:
@@ -229,7 +240,7 @@ class TileStream:
         in_flight: deque[QueuedTile] = deque()
         for pixels in tiles:
             in_flight.append(self._scheduler.submit(self._job, pixels))
-            if len(in_flight) >= WINDOW_BATCHES * self._job.engine.batch_limit(self._job.device):
+            if len(in_flight) >= self._scheduler.window_batches * self._job.engine.batch_limit(self._job.device):
                 yield self._await(in_flight.popleft())
         while in_flight:
             yield self._await(in_flight.popleft())

@@ -33,8 +33,8 @@ class Engine(Protocol):
         """Most tiles in one run there."""
         ...
 
-    def run(self, tiles: TileBatch, device: str) -> Sequence[TileOutcome]:
-        """Predict a batch ``(n, y, x, channel)``; one outcome a tile, in order."""
+    def run(self, tiles: TileBatch, device: str, *, alone: bool) -> Sequence[TileOutcome]:
+        """Predict a batch ``(n, y, x, channel)``, which others may share the cores with or not; one outcome a tile."""
         ...
 
 

@@ -13,6 +13,7 @@ import structlog
 from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError
 from monolayer_core.model_card import TEST_INPUT_NAME, ModelCard, Precision, read_card, verify_files
+from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters.session import CPU, CUDA, INPUT_NAME, OUTPUT_NAME, Network, TileSize
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,9 @@ TEST_OUTLIERS = 1e-3
 PrecisionChoice: TypeAlias = Literal["auto"] | Precision
 
 
-def open_bundle(folder: Path, *, prefer_cuda: bool, threads: int, precision: PrecisionChoice = "auto") -> Network:
+def open_bundle(
+    folder: Path, *, prefer_cuda: bool, threads: NetworkThreads, precision: PrecisionChoice = "auto"
+) -> Network:
     """Open and verify a bundle.
 
     The float32 file and the one that is to answer are both held against the test tensors, on the provider that answers.
@@ -42,7 +45,7 @@ def open_bundle(folder: Path, *, prefer_cuda: bool, threads: int, precision: Pre
     prefer_cuda
         Whether to run on a GPU where one works.
     threads
-        For one run of the network.
+        Of the network.
     precision
         What the operator asked for, see `choose_precision`.
 

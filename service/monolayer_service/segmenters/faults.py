@@ -38,20 +38,20 @@ class FaultTolerantEngine:
         limit = self._batch_size or AUTO_BATCH_SIZE[CPU if device == CPU else self.network.provider]
         return limit if self._ceiling is None else min(limit, self._ceiling)
 
-    def run(self, tiles: TileBatch, device: str) -> list[TileOutcome]:
+    def run(self, tiles: TileBatch, device: str, *, alone: bool) -> list[TileOutcome]:
         """Predict a batch; a tile for which nothing is left to try has a `PredictionError` for an answer."""
         try:
-            answer = self.network.run(tiles, device)
+            answer = self.network.run(tiles, device, alone=alone)
         except PredictionError as error:
             if len(tiles) > 1:
                 self._note("half_batch", error)
                 middle = len(tiles) // 2
                 self._ceiling, self._good_runs = middle, 0
-                first = self.run(tiles[:middle], device)
-                return first + self.run(tiles[middle:], first[-1].device)
+                first = self.run(tiles[:middle], device, alone=alone)
+                return first + self.run(tiles[middle:], first[-1].device, alone=alone)
             if device != CPU:
                 self._note("cpu", error)
-                return self.run(tiles, CPU)
+                return self.run(tiles, CPU, alone=alone)
             return [TileOutcome(error, device)]
         self._grow()
         # The session of this size may have found no GPU.

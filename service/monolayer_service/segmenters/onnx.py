@@ -33,7 +33,7 @@ class OnnxSegmenter:
         return self._engine.network
 
     def warm(self, side: int) -> None:
-        """Make the session of a tile side, so that the first request does not pay for it; on a GPU run it once too.
+        """Make the sessions of a tile side, so that the first request does not pay for it; on a GPU run it once too.
 
         Raises
         ------
@@ -41,7 +41,9 @@ class OnnxSegmenter:
             The session cannot be made, or it failed and was let go.
         """
         size = TileSize(side, side)
+        self.network.open(size)
         if self.network.provider_of(size) == CPU:
+            self.network.open(size, CPU, alone=False)
             return
         try:
             self.network.run(np.zeros((1, side, side, self.network.card.channel_count), np.uint8))

@@ -1,13 +1,15 @@
 """Sessions of ONNX Runtime: where providers are decided, and the only module that calls the runtime.
 
 A session is made for one tile size: fixing the symbolic height and width lets the runtime fold the size arithmetic out
-of the graph. Sizes that were not warmed at start get their session when they are first needed.
+of the graph. On a CPU there is a second one for runs that share the cores with others. Sizes that were not warmed at
+start get their sessions when they are first needed.
 """
 
 import functools
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -16,7 +18,7 @@ import structlog
 from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError, PredictionError
 from monolayer_core.model_card import ModelCard, Precision
-from monolayer_service.compute import NETWORK_THREAD_OPTIONS
+from monolayer_service.compute import NETWORK_THREAD_OPTIONS, NetworkThreads
 
 log = structlog.get_logger(__name__)
 
@@ -54,8 +56,16 @@ class TileSize:
     width: int
 
 
+class SessionKey(NamedTuple):
+    """What a session is made for."""
+
+    provider: str
+    size: TileSize
+    threads: int
+
+
 class Network:
-    """One network file, and its sessions by the provider they were asked for and tile size.
+    """One network file, and its sessions by the provider they were asked for, tile size and number of threads.
 
     All of them run the same file, so that its digest holds for every answer, also where a fault on the GPU sent one to
     the CPU.
@@ -71,7 +81,13 @@ class Network:
     """
 
     def __init__(
-        self, path: Path, card: ModelCard, *, prefer_cuda: bool, threads: int, precision: Precision = "float32"
+        self,
+        path: Path,
+        card: ModelCard,
+        *,
+        prefer_cuda: bool,
+        threads: NetworkThreads,
+        precision: Precision = "float32",
     ) -> None:
         self.card = card
         self.precision = precision
@@ -80,17 +96,19 @@ class Network:
         self.provider = self.wanted
         self._path = path
         self._threads = threads
-        self._sessions: dict[tuple[str, TileSize], ort.InferenceSession] = {}
+        self._sessions: dict[SessionKey, ort.InferenceSession] = {}
         self._lock = threading.Lock()
 
     @property
     def warm_sizes(self) -> list[TileSize]:
         """Tile sizes that have a session ready."""
-        sizes = (size for provider, size in tuple(self._sessions) if provider == self.wanted)
+        sizes = {key.size for key in tuple(self._sessions) if key.provider == self.wanted}
         return sorted(sizes, key=lambda size: size.height)
 
-    def open(self, size: TileSize, provider: str | None = None) -> ort.InferenceSession:
+    def open(self, size: TileSize, provider: str | None = None, *, alone: bool = True) -> ort.InferenceSession:
         """Give the session for a tile size, made on first use.
+
+        `alone` says whether it has all cores to itself; a GPU has one session for either.
 
         ONNX Runtime falls back from CUDA to the CPU without an exception; what it really chose is read afterwards, and
         `provider` follows.
@@ -101,37 +119,45 @@ class Network:
             The runtime cannot load the file.
         """
         wanted = provider or self.wanted
-        if (session := self._sessions.get((wanted, size))) is not None:
+        threads = self._threads.alone if alone or wanted != CPU else self._threads.shared
+        key = SessionKey(wanted, size, threads)
+        if (session := self._sessions.get(key)) is not None:
             return session
         with self._lock:  # of the requests that need a new size at once, one makes its session
-            if (session := self._sessions.get((wanted, size))) is None:
-                session = self._create(size, wanted)
+            if (session := self._sessions.get(key)) is None:
+                session = self._create(key)
                 actual = session.get_providers()[0]
                 if actual != wanted:
                     log.warning("provider not usable", model=self.card.name, wanted=wanted, actual=actual)
                     self.provider = actual
-                    self._sessions[actual, size] = session
-                self._sessions[wanted, size] = session
+                    self._sessions[key._replace(provider=actual)] = session
+                self._sessions[key] = session
             return session
 
     def provider_of(self, size: TileSize, provider: str | None = None) -> str:
-        """Say where the session for a tile size really runs; raises as `open`."""
+        """Say where the sessions for a tile size really run; raises as `open` unless that goes without saying."""
+        if (provider or self.wanted) == CPU:
+            return CPU
         used: str = self.open(size, provider).get_providers()[0]
         return used
 
     def close(self, size: TileSize) -> None:
         """Let go of the sessions for a tile size; the next use makes one anew."""
         with self._lock:
-            for key in [key for key in self._sessions if key[1] == size]:
+            for key in [key for key in self._sessions if key.size == size]:
                 del self._sessions[key]
 
-    def run(self, tiles: TileBatch, provider: str | None = None) -> TileBatch:
+    def run(self, tiles: TileBatch, provider: str | None = None, *, alone: bool = True) -> TileBatch:
         """Predict one batch of tiles.
 
         Parameters
         ----------
         tiles
             ``(n, y, x, channel)`` uint8.
+        provider
+            Where; the wanted one by default.
+        alone
+            Whether no other run is to share the cores with it.
 
         Returns
         -------
@@ -143,7 +169,7 @@ class Network:
             The runtime failed, or gave something else than the card promises.
         """
         try:
-            session = self.open(TileSize(*tiles.shape[1:3]), provider)
+            session = self.open(TileSize(*tiles.shape[1:3]), provider, alone=alone)
             answer: TileBatch = session.run([OUTPUT_NAME], {INPUT_NAME: tiles})[0]
         except Exception as error:
             raise PredictionError(f"the network {self.card.name} failed: {error}") from error
@@ -168,7 +194,7 @@ class Network:
         PredictionError
             The runtime failed.
         """
-        sessions = {key[1]: session for key, session in tuple(self._sessions.items()) if _runs_on_cpu(session)}
+        sessions = {key.size: session for key, session in tuple(self._sessions.items()) if _runs_on_cpu(session)}
         if not sessions:
             return False
         size = min(sessions, key=lambda size: size.height * size.width)
@@ -181,24 +207,24 @@ class Network:
             raise PredictionError(f"the network {self.card.name} failed: {error}") from error
         return True
 
-    def _create(self, size: TileSize, provider: str) -> ort.InferenceSession:
+    def _create(self, key: SessionKey) -> ort.InferenceSession:
         share_arena()
         options = ort.SessionOptions()
         options.add_session_config_entry("session.use_env_allocators", "1")
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = key.threads
         options.inter_op_num_threads = 1
-        for key, value in NETWORK_THREAD_OPTIONS.items():
-            options.add_session_config_entry(key, value)
+        for name, value in NETWORK_THREAD_OPTIONS.items():
+            options.add_session_config_entry(name, value)
         options.log_severity_level = _ONLY_ERRORS
         # A plan of all activations of a run as one block, kept for each size of batch: the block fits nowhere into what
         # other sizes have left, so that the arena grows with each (a CPU held 1055 MiB with it after tiles of 256, 512
         # and 1024 pixels, 624 MiB without, at the same speed).
         options.enable_mem_pattern = False
-        options.add_free_dimension_override_by_name("height", size.height)
-        options.add_free_dimension_override_by_name("width", size.width)
+        options.add_free_dimension_override_by_name("height", key.size.height)
+        options.add_free_dimension_override_by_name("width", key.size.width)
         # Tiles and answers are uint8 and cross the bus once a batch: binding them to buffers of the device would save
         # one small allocation, and copies into and out of the buffers would take its place.
-        providers = [CPU] if provider == CPU else [(provider, _CUDA_OPTIONS), CPU]
+        providers = [CPU] if key.provider == CPU else [(key.provider, _CUDA_OPTIONS), CPU]
         try:
             return ort.InferenceSession(self._path, options, providers=providers)
         except Exception as error:
