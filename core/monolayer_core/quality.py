@@ -162,14 +162,19 @@ def _saturated_fraction(source: RowSource, levels: Levels) -> float:
 
 _BLOCKS = 8  # along either side
 _SAMPLES = 16  # pixels looked at along either side of a block
+_READ_PX = 1 << 18  # rows that lie within so many pixels are read in one go; of a large file only those looked at
 
 
 def _unevenness(source: RowSource, levels: Levels) -> float:
     # The middles of equal parts; a small image gives some pixels several times.
     places = (np.arange(_BLOCKS * _SAMPLES) + 0.5) / (_BLOCKS * _SAMPLES)
-    columns = (places * source.width).astype(int)
-    rows = (places * source.height).astype(int).tolist()
-    samples = levels.place(np.concatenate([source.read(slice(row, row + 1))[:, columns] for row in rows]))
+    rows, columns = (places * source.height).astype(int), (places * source.width).astype(int)
+    together = max(1, _READ_PX * len(rows) // (source.height * source.width))
+    read = [
+        source.read(slice(int(near[0]), int(near[-1]) + 1))[np.ix_(near - near[0], columns)]
+        for near in np.split(rows, range(together, len(rows), together))
+    ]
+    samples = levels.place(np.concatenate(read))
     if samples.ndim == 3:
         # Stains take light away: the channel they spare shows it best. Planes, since numpy is slow along a short axis.
         samples = functools.reduce(np.maximum, np.moveaxis(samples, 2, 0))

@@ -273,6 +273,7 @@ def test_an_image_read_in_other_bands_has_the_same_numbers(*, seed, shape, dtype
     expected = assess_quality(image)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_source, "BAND_PX", band_rows * shape[1])
+        patch.setattr(quality, "_READ_PX", band_rows * shape[1])
         assert assess_quality(image) == expected
 
 

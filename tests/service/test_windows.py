@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from monolayer_core import row_source, window_pipeline
+from monolayer_core import quality, row_source, window_pipeline
 from monolayer_core.image_io import decode_image, encode_png
 from monolayer_service import forms
 from monolayer_service.cancellation import WantedRows
@@ -64,6 +64,7 @@ def test_a_large_tiff_is_read_by_rows_and_answered_as_the_decoded_one(client, ma
     monkeypatch.setattr(WantedRows, "read", lambda self, rows: rows_read.append(rows) or read(self, rows))
     monkeypatch.setattr(base, "WHOLE_IMAGE_PX", 1000)
     monkeypatch.setattr(row_source, "BAND_PX", 420 * 50)
+    monkeypatch.setattr(quality, "_READ_PX", 420 * 50)
     assert [post(measurements="true"), post(format="csv")] == wholes
     assert {row for rows in rows_read for row in range(rows.start, rows.stop)} == set(range(900))
     assert max(rows.stop - rows.start for rows in rows_read) < 200
