@@ -11,15 +11,16 @@ import argparse
 import ctypes
 import gc
 import io
-import re
+import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import tifffile
+from benchmarks.server import forget_peak, peak_bytes
 from benchmarks.stand_in import CARD, stand_in
 
 from monolayer_core.image_io import decode_image, open_image
@@ -64,12 +65,12 @@ def measure(kind: str, compression: str, way: str, *, side: int) -> str:
     body = make_file(kind, compression, side)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    idle = memory("VmRSS") - len(body)
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
+    idle = psutil.Process().memory_info().rss - len(body)
+    forget_peak(os.getpid())
     began = time.perf_counter()
     count = answer(body, way)
     seconds = time.perf_counter() - began
-    per_pixel = (memory("VmHWM") - idle) / side**2
+    per_pixel = (peak_bytes(os.getpid()) - idle) / side**2
     return f"| {kind}, {side}² | {compression} | {way} | {count} | {per_pixel:.1f} | {seconds:.0f} |"
 
 
@@ -107,12 +108,6 @@ def make_file(kind: str, compression: str, side: int) -> bytes:
     stream = io.BytesIO()
     tifffile.imwrite(stream, image, rowsperstrip=64, compression=None if compression == "none" else compression)
     return stream.getvalue()
-
-
-def memory(name: str) -> int:
-    """Memory of this process in bytes, as Linux counts it."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024
 
 
 if __name__ == "__main__":

@@ -10,25 +10,20 @@ and one that is answered in windows. Processor seconds are the service's own. Li
 """
 
 import argparse
-import contextlib
 import http.client
-import os
 import re
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmarks.memory import PITCH_PX, make_file
+from benchmarks.server import running_service
 from benchmarks.stand_in import CARD, write_bundle
 
 WARM_UP_SIDES = (512, 2304)
 """The second one is answered in windows, with the largest tiles."""
 
 HEAD_BYTES = 1 << 12
+START_SECONDS = 120
 TIMEOUT_SECONDS = 24 * 3600
 COUNT = re.compile(rb'"count":(\d+)')
 
@@ -60,16 +55,14 @@ def measure(kind: str, compression: str, form: str, model: str, *, side: int) ->
         settings = {"MONOLAYER_SEGMENT_MODEL": model, "MONOLAYER_DEADLINE_SECONDS": str(TIMEOUT_SECONDS)}
         if model == CARD.name:
             settings["MONOLAYER_MODELS"] = str(write_bundle(Path(folder)).parent)
-        with running_service(settings) as (process, port):
+        with running_service(START_SECONDS, settings) as server:
             for warm_up_side in WARM_UP_SIDES:
-                post(port, make_file(kind, compression, warm_up_side), form)
+                post(server.port, make_file(kind, compression, warm_up_side), form)
             body = make_file(kind, compression, side)
-            idle = memory(process.pid, "VmRSS")
-            began = processor_seconds(process.pid)
-            Path(f"/proc/{process.pid}/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
-            count = post(port, body, form)
-            peak = memory(process.pid, "VmHWM")
-            seconds = processor_seconds(process.pid) - began
+            idle, began = server.resident_bytes(), server.cpu_seconds()
+            server.forget_peak()
+            count = post(server.port, body, form)
+            peak, seconds = server.peak_bytes(), server.cpu_seconds() - began
     cells = [f"{kind}, {side}²", compression, model, form, str(count)]
     cells += [f"{idle / 2**20:.0f}", f"{peak / 2**20:.0f}", f"{(peak - idle) / side**2:.1f}", f"{seconds:.0f}"]
     return f"| {' | '.join(cells)} |"
@@ -89,52 +82,6 @@ def post(port: int, body: bytes, form: str) -> int | str:
     connection.close()
     found = COUNT.search(head)
     return int(found[1]) if found else ""
-
-
-@contextlib.contextmanager
-def running_service(settings: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run the service on a free port of the loopback until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "monolayer_service", "--host", "127.0.0.1", "--port", str(port)]
-    quiet = {"MONOLAYER_LOG_LEVEL": "error"}
-    process = subprocess.Popen(command, env=os.environ | quiet | settings, stdout=subprocess.DEVNULL)
-    try:
-        while not is_ready(port):
-            if process.poll() is not None:
-                sys.exit("the service ended before it was ready")
-            time.sleep(0.2)
-        yield process, port
-    finally:
-        process.terminate()
-        process.wait(timeout=120)
-
-
-def is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-def memory(process_id: int, name: str) -> int:
-    """Memory of a process in bytes, as Linux counts it."""
-    status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
-    found = re.search(rf"{name}:\s+(\d+) kB", status)
-    if found is None:
-        raise RuntimeError(f"the system does not tell {name}")
-    return int(found[1]) * 1024
-
-
-def processor_seconds(process_id: int) -> float:
-    """Processor time of a process and its threads so far."""
-    fields = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

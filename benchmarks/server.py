@@ -55,6 +55,15 @@ class Server:
         """Resident memory, shared pages divided among those who share them (Linux)."""
         return sum(memory.pss for memory in self._each(psutil.Process.memory_full_info))
 
+    def forget_peak(self) -> None:
+        """Let `peak_bytes` count from here (Linux)."""
+        for process_id in self._each(lambda process: process.pid):
+            forget_peak(process_id)
+
+    def peak_bytes(self) -> int:
+        """Peak of the resident memory, the peaks of its processes added up (Linux)."""
+        return sum(self._each(lambda process: peak_bytes(process.pid)))
+
     def metric(self, name: str) -> float:
         """The value of one of its Prometheus metrics without labels.
 
@@ -132,6 +141,20 @@ def running_service(
     port = free_port()
     command = [sys.executable, "-m", "monolayer_service", "--host", "127.0.0.1", "--port", str(port)]
     return running(command, port=port, ready_path="/readyz", start_seconds=start_seconds, environment=environment)
+
+
+def forget_peak(process_id: int) -> None:
+    """Let `peak_bytes` of a process count from here (Linux)."""
+    Path(f"/proc/{process_id}/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_bytes(process_id: int) -> int:
+    """Peak of the resident memory of a process (Linux)."""
+    status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    if found is None:
+        raise RuntimeError("the system does not tell the peak")
+    return int(found[1]) * 1024
 
 
 def free_port() -> int:
