@@ -36,5 +36,5 @@ def test_shares_add_up_what_functions_themselves_took():
     assert report(stats, requests=2).splitlines()[2:] == [
         "| fastapi | 75 % |",
         "| built-in functions | 25 % |",
-        "| `solve_dependencies` and all it calls, 3 times a request | 75 % |",
+        "| `solve_dependencies` and all it calls, begun or resumed 3 times a request | 75 % |",
     ]
