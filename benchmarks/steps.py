@@ -5,7 +5,7 @@ Every step is then timed by itself, all of them in turn in each round. What is c
 another program on the machine changes the shares little; each step runs on one core. The network shares its work among
 all cores: its time is its processor time on one core divided by the cores.
 
-    python -m benchmarks.steps              about two minutes; writes benchmarks/results/steps.md
+    python -m benchmarks.steps              half a minute; writes benchmarks/results/steps.md
 """
 
 import argparse
