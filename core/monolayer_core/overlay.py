@@ -8,7 +8,7 @@ from monolayer_core.arrays import ImageUInt8, LabelImage, Mask
 from monolayer_core.levels import count_levels, look_up
 from monolayer_core.normalization import stretch_of
 from monolayer_core.row_runs import RowRuns
-from monolayer_core.row_source import RowSource, bands
+from monolayer_core.row_source import RowSource
 
 _GOLDEN_RATIO = 0.618_033_988_749_895
 CLASS_COLOURS: tuple[tuple[int, int, int], ...] = ((0, 255, 0), (255, 0, 255), (0, 255, 255), (255, 160, 0))
@@ -49,17 +49,18 @@ def draw_overlay(
     edge = np.flatnonzero(outlines(labels))
     objects = labels.reshape(-1)[edge]
     if class_ids is None:
-        colours = _colours_of_labels(int(labels.max(initial=0)))[objects]
+        lowest = int(objects.min()) if objects.size else 0  # of a band of a large image the labels lie close together
+        colours = _colours_of_labels(np.arange(lowest, objects.max(initial=0) + 1))[objects - lowest]
     else:
         colours = np.array(CLASS_COLOURS, dtype=np.uint8)[class_ids[objects - 1] % len(CLASS_COLOURS)]
     drawn.reshape(-1, 3)[edge] = colours
     return drawn
 
 
-def draw_overlay_by_rows(source: RowSource, runs: RowRuns) -> ImageUInt8:
-    """Stretch an image as `normalization.normalize` does and draw the outline of every object over it.
+class OverlaidRows:
+    """The picture of `draw_overlay` over an image stretched as by `normalization.normalize`; a `row_source.RowSource`.
 
-    The result is that of `draw_overlay`, and the only thing of the size of the image.
+    It is drawn where it is looked at.
 
     Parameters
     ----------
@@ -67,20 +68,24 @@ def draw_overlay_by_rows(source: RowSource, runs: RowRuns) -> ImageUInt8:
         The image as it is stored.
     runs
         The objects.
-
-    Returns
-    -------
-    ImageUInt8
-        ``(y, x, 3)`` RGB.
     """
-    levels = count_levels(source)
-    table = stretch_of(levels.counts)
-    drawn = np.empty((source.height, source.width, 3), dtype=np.uint8)
-    for rows in bands(source.height, source.width):
-        around = slice(max(rows.start - 1, 0), min(rows.stop + 1, source.height))  # outlines look at the neighbours
-        image = look_up(levels.place(source.read(around)), table)
-        drawn[rows] = draw_overlay(image, runs.paint(around))[rows.start - around.start :][: rows.stop - rows.start]
-    return drawn
+
+    def __init__(self, source: RowSource, runs: RowRuns) -> None:
+        self.height = source.height
+        self.width = source.width
+        self.channels = 3
+        self.dtype = np.dtype(np.uint8)
+        self._source = source
+        self._runs = runs
+        self._levels = count_levels(source)
+        self._table = stretch_of(self._levels.counts)
+
+    def read(self, rows: slice) -> ImageUInt8:
+        """Draw rows, ``(y, x, 3)`` RGB."""
+        around = slice(max(rows.start - 1, 0), min(rows.stop + 1, self.height))  # outlines look at the neighbours
+        image = look_up(self._levels.place(self._source.read(around)), self._table)
+        drawn = draw_overlay(image, self._runs.paint(around))
+        return drawn[rows.start - around.start :][: rows.stop - rows.start]
 
 
 def outlines(labels: LabelImage) -> Mask:
@@ -99,9 +104,9 @@ def outlines(labels: LabelImage) -> Mask:
     return edge
 
 
-def _colours_of_labels(count: int) -> ImageUInt8:
+def _colours_of_labels(labels: npt.NDArray[np.integer]) -> ImageUInt8:
     """Full hues a golden-ratio step apart: labels that follow one another, often neighbours, look unlike."""
-    hue = (np.arange(count + 1) * _GOLDEN_RATIO % 1.0)[:, np.newaxis]
+    hue = (labels * _GOLDEN_RATIO % 1.0)[:, np.newaxis]
     # Each of red, green and blue is full over a third of the circle and falls off linearly on both sides.
     distance = np.abs((hue - np.array([0, 1 / 3, 2 / 3]) + 0.5) % 1.0 - 0.5)
     return np.asarray(np.clip(2.0 - 6.0 * distance, 0.0, 1.0) * 255.0).round().astype(np.uint8)

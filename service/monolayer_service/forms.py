@@ -18,7 +18,7 @@ import orjson
 from monolayer_core.column_runs import find_column_runs
 from monolayer_core.image_io import encode_label_tiff, encode_png
 from monolayer_core.measure import Measurements, measure_runs
-from monolayer_core.overlay import draw_overlay_by_rows
+from monolayer_core.overlay import OverlaidRows
 from monolayer_core.polygons import trace_polygons
 from monolayer_core.quality import assess_quality
 from monolayer_core.rle import encode_coco_runs, encode_kaggle_runs
@@ -50,7 +50,7 @@ def render_segmentation(analysis: Analysis, options: Options, form: str) -> byte
     if form == "tiff":
         return encode_label_tiff(PaintedRows(found.runs), found.runs.count, image.pixel_size_um)
     if form == "png":
-        return encode_png(draw_overlay_by_rows(image.rows, found.runs))
+        return encode_png(OverlaidRows(image.rows, found.runs))
     rle = None if options.rle == "none" else {"format": options.rle, "order": "F"}
     # Records of many objects take more memory than their text: some are made, written and forgotten at a time.
     instances = [piece for records in _instances(analysis, options) for piece in (b",", records)][1:]

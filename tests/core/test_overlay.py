@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from monolayer_core import overlay, row_source
+from monolayer_core import overlay
 from monolayer_core.normalization import normalize
-from monolayer_core.overlay import CLASS_COLOURS, draw_overlay, draw_overlay_by_rows, outlines
+from monolayer_core.overlay import CLASS_COLOURS, OverlaidRows, draw_overlay, outlines
 from monolayer_core.row_runs import find_row_runs
 from monolayer_core.row_source import ArrayRows
 
@@ -83,7 +83,8 @@ def test_no_objects_means_no_outlines():
 @given(label_images, st.sampled_from([np.uint8, np.uint16, np.float32]), st.sampled_from([(), (3,)]), st.integers(1, 9))
 def test_drawn_by_rows_the_picture_is_the_same(labels, dtype, channels, band_rows):
     image = np.random.default_rng(0).integers(0, 200, (*labels.shape, *channels)).astype(dtype)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(row_source, "BAND_PX", band_rows * labels.shape[1])
-        drawn = draw_overlay_by_rows(ArrayRows(image), find_row_runs(labels))
-    np.testing.assert_array_equal(drawn, draw_overlay(normalize(image), labels))
+    picture = OverlaidRows(ArrayRows(image), find_row_runs(labels))
+    height = len(labels)
+    drawn = [picture.read(slice(top, min(top + band_rows, height))) for top in range(0, height, band_rows)]
+    np.testing.assert_array_equal(np.concatenate(drawn), draw_overlay(normalize(image), labels))
+    assert (picture.height, picture.width, picture.channels, picture.dtype) == (*labels.shape, 3, np.uint8)

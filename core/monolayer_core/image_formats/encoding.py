@@ -1,41 +1,77 @@
 """The two formats that are written: PNG for pictures, TIFF for label images."""
 
 import io
+import struct
 import zlib
 from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
-import cv2
 import numpy as np
 import tifffile
 
 from monolayer_core.arrays import Pixels
 from monolayer_core.errors import OptionError, UnusableImageError
-from monolayer_core.row_source import RowSource
+from monolayer_core.row_source import ArrayRows, RowSource, bands
 
 _STRIP_BYTES = 1 << 20
 
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_COLOURS = {1: 0, 3: 2}  # the format's number for grey and for RGB, by channels
+_PNG_FILTER_UP = 2
 
-def encode_png(pixels: Pixels) -> bytes:
-    """Encode as PNG, without loss.
+
+def encode_png(pixels: Pixels | RowSource) -> bytes:
+    """Encode as PNG, without loss; by rows, none of them kept.
 
     Parameters
     ----------
     pixels
-        ``(y, x)`` grey or ``(y, x, 3)`` RGB; uint8 or uint16.
+        Grey or RGB; uint8 or uint16.
 
     Raises
     ------
     UnusableImageError
         The pixels are of another shape or type, or there are none.
     """
-    rgb = pixels.ndim == 3 and pixels.shape[2] == 3
-    if pixels.dtype not in (np.uint8, np.uint16) or not (pixels.ndim == 2 or rgb) or pixels.size == 0:
-        raise UnusableImageError(f"pixels of type {pixels.dtype} and shape {pixels.shape} cannot be written as PNG")
-    pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
-    encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if rgb else pixels)[1]
-    return encoded.tobytes()
+    source = ArrayRows(pixels) if isinstance(pixels, np.ndarray) else pixels
+    size = (source.height, source.width, source.channels)
+    if source.dtype.newbyteorder("=") not in (np.uint8, np.uint16) or source.channels not in _PNG_COLOURS or 0 in size:
+        raise UnusableImageError(f"pixels of type {source.dtype} and shape {size} cannot be written as PNG")
+    stream = io.BytesIO(_PNG_SIGNATURE)
+    stream.seek(0, io.SEEK_END)
+    kind = (8 * source.dtype.itemsize, _PNG_COLOURS[source.channels])
+    _write_chunk(stream, b"IHDR", struct.pack(">IIBBBBB", source.width, source.height, *kind, 0, 0, 0))
+    for compressed in _png_data(source):
+        _write_chunk(stream, b"IDAT", compressed)
+    _write_chunk(stream, b"IEND", b"")
+    return stream.getvalue()
+
+
+def _png_data(source: RowSource) -> Iterator[bytes]:
+    """Give the rows as differences from the row above, compressed, a band at a time.
+
+    With this filter the fastest level of zlib takes about as long as OpenCV's encoder. It leaves 20 to 40 % less of
+    fluorescence and phase contrast, and a tenth more of stained tissue.
+    """
+    compressor = zlib.compressobj(1)
+    above = np.zeros((1, source.width * source.channels * source.dtype.itemsize), dtype=np.uint8)
+    for rows in bands(source.height, source.width):
+        pixels = np.ascontiguousarray(source.read(rows), dtype=source.dtype.newbyteorder(">"))
+        octets = pixels.view(np.uint8).reshape(len(pixels), -1)
+        filtered = np.empty((octets.shape[0], 1 + octets.shape[1]), dtype=np.uint8)
+        filtered[:, 0] = _PNG_FILTER_UP
+        np.subtract(octets[:1], above, out=filtered[:1, 1:])
+        np.subtract(octets[1:], octets[:-1], out=filtered[1:, 1:])
+        above = octets[-1:].copy()
+        yield compressor.compress(filtered.data)
+    yield compressor.flush()
+
+
+def _write_chunk(stream: io.BytesIO, kind: bytes, data: bytes) -> None:
+    stream.write(struct.pack(">I4s", len(data), kind))
+    stream.write(data)
+    stream.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))
 
 
 def encode_label_tiff(labels: RowSource, largest: int, pixel_size_um: float | None = None) -> bytes:
