@@ -21,7 +21,8 @@ URL = "http://service.test"
 class FakeService:
     """Takes ``.npy`` images whose pixels *are* the labels, and gives them back as the objects it found.
 
-    `script` holds answers that are given first, one per request; `requests` what was asked.
+    `script` holds answers that are given first, one per request; `requests` what was asked; `progress` what is told
+    ahead of an answer to those who ask for it.
     """
 
     def __init__(self):
@@ -31,6 +32,7 @@ class FakeService:
         self.under_way = 0
         self.most_under_way = 0
         self.hold_until_under_way = 0
+        self.progress: list[dict[str, object]] = []
 
     @property
     def transport(self):
@@ -99,6 +101,11 @@ class FakeService:
         answer = self.numbers(labels, content, query)
         if request.url.path == "/v1/segment":
             answer |= self.objects(labels, query)
+        if request.headers["Accept"] == "application/x-ndjson":
+            lines = [*({"progress": told} for told in self.progress), answer]
+            return httpx2.Response(
+                200, content="".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+            )
         return self.reply(answer)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import subprocess
 import sys
 
@@ -28,7 +29,7 @@ def monolayer(service, monkeypatch):
         cli_service, "make_client", lambda url, patience_s: AsyncClient(url, transport=transport, patience_s=patience_s)
     )
     runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
-    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
+    return lambda *arguments, **env: runner.invoke(app, [str(argument) for argument in arguments], env=env)
 
 
 @pytest.fixture
@@ -77,6 +78,48 @@ def test_segment_writes_the_answer_and_the_forms_asked_for(monolayer, good_image
     assert (out / "first.overlay.png").read_bytes() == b"\x89PNG an overlay"
     assert [(row["image_id"], row["count"]) for row in table(out / "summary.csv")] == [("first", "2"), ("third", "0")]
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
+
+
+TERMINAL = {"FORCE_COLOR": "1", "TERM": "xterm"}
+
+
+def told(done, total, stage="inference"):
+    return {"stage": stage, "done_megapixels": done, "total_megapixels": total, "elapsed_seconds": 1.5}
+
+
+def test_on_a_terminal_one_sees_how_far_the_service_is_with_a_large_image(monolayer, service, good_images, tmp_path):
+    service.progress = [told(0, 64.5, "decode"), told(16.25, 64.5), told(64.5, 64.5, "encode")]
+    result = monolayer("segment", good_images / "first.npy", "-o", tmp_path / "out", **TERMINAL)
+    assert result.exit_code == 0, result.output
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", result.stderr)]
+    shown = [line for line in lines if line.startswith("first, ")]
+    for stage, done in (("decode", " 0/64"), ("inference", "16/64"), ("encode", "64/64")):
+        assert any(line.startswith(f"first, megapixels: {stage} ") and done in line for line in shown), shown
+    assert not lines[-1].startswith("first, ")
+    assert any("images" in line and "1/1" in line for line in lines)
+    assert [row["count"] for row in table(tmp_path / "out" / "summary.csv")] == ["2"]
+
+
+def test_of_small_images_only_the_number_is_shown(monolayer, service, good_images, tmp_path):
+    service.progress = [told(0.3, 4.0)]
+    result = monolayer("segment", good_images, "-o", tmp_path / "out", **TERMINAL)
+    assert "2/2" in result.stderr
+    assert "megapixels" not in result.stderr
+
+
+def test_away_from_a_terminal_progress_is_neither_asked_for_nor_shown(monolayer, service, good_images, tmp_path):
+    service.progress = [told(16.25, 64.5)]
+    result = monolayer("segment", good_images, "-o", tmp_path / "out")
+    assert not [post for post in service.posts if post.headers["Accept"] == "application/x-ndjson"]
+    assert "megapixels" not in result.stderr
+    assert "0/2" not in result.stderr
+
+
+def test_a_failure_with_a_bar_is_listed_as_without(monolayer, service, images, tmp_path):
+    service.progress = [told(16.25, 64.5)]
+    result = monolayer("segment", images, "-o", tmp_path / "out", **TERMINAL)
+    assert result.exit_code == 1
+    assert "the bytes are in no image format that is read" in result.stderr
 
 
 def test_confluency_writes_numbers_and_a_summary(monolayer, good_images, tmp_path, read_json):

@@ -25,6 +25,7 @@ from monolayer_client.files import write_atomically
 from monolayer_client.image_files import ImageFile, find_images
 from monolayer_client.options import ConfluencyOptions
 from monolayer_client.outputs import to_json
+from monolayer_client.progress import OnProgress
 
 SUFFIX = ".confluency.json"
 
@@ -57,7 +58,7 @@ def confluency(
     with explained():
         options = collect_options(model, method, pixel_size_um, settings)
 
-        async def work(client: AsyncClient, image: ImageFile, folder: Path) -> str:
+        async def work(client: AsyncClient, image: ImageFile, folder: Path, _: OnProgress | None) -> str:
             content = await asyncio.to_thread(image.read)
             named = cast("ConfluencyOptions", {**options, "image_id": image.image_id})
             result = await client.confluency(content, **named)

@@ -5,13 +5,18 @@ from contextlib import contextmanager
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from monolayer_client.batch import Failure
+from monolayer_client.progress import OnProgress
+from monolayer_client.progress import Progress as ServiceProgress
 from monolayer_core.errors import MonolayerError
 
 MAX_LISTED = 50
 """Failures shown one by one; a batch that fails whole needs no more to be understood."""
+
+LARGE_MEGAPIXELS = 4.0
+"""Images of more are worth a line of their own: the service goes through them in windows."""
 
 
 def out() -> Console:
@@ -37,10 +42,36 @@ def explained() -> Iterator[None]:
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Progress]:
     """Show a progress bar on standard error; ``advance(task_id=0)`` moves it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err(), disable=not err().is_terminal) as bar:
         bar.add_task(title, total=total)
         yield bar
+
+
+@contextmanager
+def followed(bar: Progress, name: str) -> Iterator[OnProgress | None]:
+    """Show below the bar's first line how far the service is with one image, if it is large.
+
+    Gives what is to be told of it; None where nobody sees the bar.
+    """
+    if bar.disable:
+        yield None
+        return
+    line: list[TaskID] = []
+
+    def show(told: ServiceProgress) -> None:
+        if told.total_megapixels <= LARGE_MEGAPIXELS:
+            return
+        description = f"{name}, megapixels: {told.stage:<11}"  # all as wide as "postprocess": the bar stays in place
+        if not line:
+            line.append(bar.add_task(description, total=told.total_megapixels))
+        bar.update(line[0], description=description, completed=told.done_megapixels, refresh=True)
+
+    try:
+        yield show
+    finally:
+        for task in line:
+            bar.remove_task(task)
 
 
 def list_failures(failures: Sequence[Failure[object]]) -> None:

@@ -11,15 +11,19 @@ from rich.table import Table
 
 from monolayer_client.async_client import AsyncClient
 from monolayer_client.batch import Failure, run_batch
-from monolayer_client.cli.console import err, list_failures, out, progress
+from monolayer_client.cli.console import err, followed, list_failures, out, progress
 from monolayer_client.cli.service import connected
 from monolayer_client.files import write_atomically
 from monolayer_client.image_files import ImageFile
 from monolayer_client.journal import Journal, Results
 from monolayer_client.outputs import read_answer, summary_row, to_summary
+from monolayer_client.progress import OnProgress
 
-Work: TypeAlias = Callable[[AsyncClient, ImageFile, Path], Awaitable[str]]
-"""Does one image, with results in the folder, and gives the SHA-256 that the service's answer names."""
+Work: TypeAlias = Callable[[AsyncClient, ImageFile, Path, OnProgress | None], Awaitable[str]]
+"""Does one image, with results in the folder, and gives the SHA-256 that the service's answer names.
+
+What it is given last wants to be told how far the service is, where the service tells.
+"""
 
 MAX_SHOWN = 20
 """Images shown in the terminal; the summary file has all of them."""
@@ -87,7 +91,8 @@ class ImageRun:
         concurrency: int,
     ) -> list[Failure[ImageFile]]:
         async def work_and_note(image: ImageFile) -> None:
-            sha256 = await work(client, image, self.folder)
+            with followed(bar, image.image_id) as on_progress:
+                sha256 = await work(client, image, self.folder, on_progress)
             journal.add(Results(image.image_id, sha256, dict(self.options), tuple(self.suffixes)))
 
         async with connected(url, patience_s) as client:

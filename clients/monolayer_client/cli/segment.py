@@ -27,6 +27,7 @@ from monolayer_client.files import write_atomically
 from monolayer_client.image_files import ImageFile, find_images
 from monolayer_client.options import ConfluencyOptions, SegmentOptions
 from monolayer_client.outputs import OutputForm, to_json, to_kaggle, to_object_table
+from monolayer_client.progress import OnProgress
 from monolayer_client.results import SegmentResult
 
 _MADE_HERE: dict[OutputForm, Callable[[SegmentResult], bytes]] = {
@@ -60,7 +61,8 @@ def segment(
     NAME.objects.csv (one row per object), NAME.labels.tif (label image) and NAME.overlay.png (outlines over the image;
     tiff and png take a request of their own). summary.csv has one row per image, and summary.csv.journal what the
     results were made of: images whose results are there already, made of the same file with the same options, are
-    skipped. Failed ones are listed at the end, and the exit status is 1.
+    skipped. Failed ones are listed at the end, and the exit status is 1. On a terminal a bar shows how many images are
+    done, and one for each large image how far the service is with it.
 
     \b
     Examples:
@@ -73,10 +75,10 @@ def segment(
         options = collect_options(model, method, pixel_size_um, settings)
         wanted = [OutputForm.json, *dict.fromkeys(form for form in forms or () if form is not OutputForm.json)]
 
-        async def work(client: AsyncClient, image: ImageFile, folder: Path) -> str:
+        async def work(client: AsyncClient, image: ImageFile, folder: Path, on_progress: OnProgress | None) -> str:
             content = await asyncio.to_thread(image.read)
             named = {**options, "image_id": image.image_id}
-            result = await client.segment(content, **cast("SegmentOptions", named))
+            result = await client.segment(content, on_progress=on_progress, **cast("SegmentOptions", named))
             for form in reversed(wanted):  # the answer itself last: where it is, all is done
                 path = folder / f"{image.image_id}{form.suffix}"
                 if form in _MADE_HERE:
