@@ -22,6 +22,7 @@ from monolayer_core.kmeans import KMeansOptions, cluster
 from monolayer_core.model_card import INT8_MODEL_NAME, read_card
 from monolayer_core.pipeline import segment
 from monolayer_core.rle import encode_coco, encode_kaggle
+from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters.session import CPU, Network
 
 CLUSTERS = 3
@@ -37,7 +38,7 @@ def compare_alternatives(side: int = 1024) -> str:
     touching = decode_image(encode_mosaic(read_picture(EXAMPLES / "fluorescence_touching.png"), side)).pixels
     stained = decode_image(encode_mosaic(read_picture(EXAMPLES / "histology_purple.png"), side)).pixels
     card = read_card(NUCLEI)
-    network = Network(NUCLEI / INT8_MODEL_NAME, card, prefer_cuda=False, threads=1)
+    network = Network(NUCLEI / INT8_MODEL_NAME, card, prefer_cuda=False, threads=NetworkThreads(1, 1))
     labels = segment(touching, card, lambda tiles: network.run(tiles, CPU)).labels
     return "\n\n".join(
         [

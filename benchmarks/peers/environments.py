@@ -17,8 +17,8 @@ from benchmarks.places import ROOT
 
 FOLDER = ROOT / ".venv-peers"
 REQUIREMENTS = Path(__file__).parent / "requirements"
-SHARED_PACKAGES = ("onnxruntime", "numpy", "opencv-python-headless", "orjson", "structlog")
-"""The last one only because the service's module logs."""
+SHARED_PACKAGES = ("onnxruntime", "numpy", "opencv-python-headless", "orjson", "pydantic-settings", "structlog")
+"""The last two only for the service's module: it knows the settings, and it logs."""
 
 
 @dataclass(frozen=True)

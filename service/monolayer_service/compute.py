@@ -4,8 +4,8 @@ A tile that has the network to itself is computed by every core. Where more wait
 by a core each as far as there are some: cores that share a tile wait for one another after every layer. A frame's small
 tile may start beside them, if that spares it a wait of several times its own length (`NetworkRuns.guests`). Requests
 have threads of their own, in which images are decoded, normalised, cut, split and encoded; a thread whose tiles are in
-the network waits and needs no core. There is one more of them than cores, so that the network finds tiles to run also
-when every core is at work on what comes before or after it. OpenCV gets the cores divided by the requests at once,
+the network waits and needs no core. There is one of them for each core and each tile in the network, so that it finds
+tiles to run also when every core is at work on what comes before or after it. OpenCV gets the cores divided by the requests at once,
 since its own threads would otherwise multiply with them.
 """
 
@@ -103,7 +103,7 @@ def plan_compute(settings: Settings) -> ComputePlan:
     """Divide the cores as the settings say."""
     cores = settings.threads or available_cores()
     runs = min(settings.network_runs or MOST_RUNS_AT_ONCE, cores)
-    running = settings.running_requests or max(3, cores + 1)
+    running = settings.running_requests or max(3, cores + runs)
     return ComputePlan(NetworkThreads(cores, cores - runs + 1), runs, running, max(1, cores // running))
 
 

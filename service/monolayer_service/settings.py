@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     )
 
     running_requests: Count = Field(
-        0, description="Requests computed at once; 0 means one more than there are cores, at least three."
+        0, description="Requests computed at once; 0 means one a core and one a tile in the network, at least 3."
     )
     waiting_requests: Count = Field(64, description="Requests that may wait for their turn; more are refused with 429.")
     running_megapixels: PositiveInt = Field(

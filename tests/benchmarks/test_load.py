@@ -115,3 +115,15 @@ class TestPosting:
             post_all(port, [Post("/missing", b"x")] * 9, clients=1)
 
         assert len(received) == 1
+
+    def test_failures_are_counted_where_that_is_wanted_and_make_no_figure(self, echo):
+        port, received = echo
+        posts = [Post("/missing", b"xx"), *[Post("/a", b"xx")] * 3, Post("/missing", b"xx")]
+
+        outcome = post_all(port, posts, clients=1, counts_failures=True)
+
+        assert (outcome.requests, outcome.failed, len(received)) == (3, 2, 5)
+
+    def test_failures_alone_are_no_outcome(self, echo):
+        with pytest.raises(RuntimeError, match="404: b'x'"):
+            post_all(echo[0], [Post("/missing", b"x")] * 3, clients=1, counts_failures=True)

@@ -92,11 +92,11 @@ def test_cores_are_those_the_container_may_use(tmp_path, monkeypatch, quota, cor
 def test_the_cores_are_divided_in_one_place():
     # Four runs that share a pool: each brings its own thread, so eight cores have work with five more minus one.
     plan = plan_compute(Settings(threads=8))
-    assert plan == ComputePlan(NetworkThreads(alone=8, shared=5), 4, running_requests=9, opencv_threads=1)
+    assert plan == ComputePlan(NetworkThreads(alone=8, shared=5), 4, running_requests=12, opencv_threads=1)
     plan = plan_compute(Settings(threads=8, network_runs=1, running_requests=2))
     assert plan == ComputePlan(NetworkThreads(alone=8, shared=8), 1, running_requests=2, opencv_threads=4)
     plan = plan_compute(Settings(threads=2))
-    assert plan == ComputePlan(NetworkThreads(alone=2, shared=1), 2, running_requests=3, opencv_threads=1)
+    assert plan == ComputePlan(NetworkThreads(alone=2, shared=1), 2, running_requests=4, opencv_threads=1)
     assert network_runs(plan, on_gpu=False) == NetworkRuns(at_once=2, guests=1, one_takes_all=True)
     assert network_runs(plan, on_gpu=True) == NetworkRuns(at_once=2, guests=0, one_takes_all=False)
     assert plan_compute(Settings(threads=1)) == ComputePlan(NetworkThreads(1, 1), 1, 3, 1)

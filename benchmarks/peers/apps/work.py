@@ -21,6 +21,8 @@ from monolayer_core.model_card import read_card
 from monolayer_core.pipeline import Segmentation, interpret, prepare
 from monolayer_core.quality import assess_quality
 from monolayer_core.rle import encode_kaggle_runs
+from monolayer_core.row_source import ArrayRows
+from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters.session import CPU, Network
 
 DECIMALS = 4
@@ -39,7 +41,7 @@ class Worker:
         self.card = read_card(bundle)
         if is_network_elsewhere:
             return
-        threads = int(os.environ["PEER_THREADS"])
+        threads = NetworkThreads(alone=int(os.environ["PEER_THREADS"]), shared=1)
         self._network = Network(bundle / os.environ["PEER_FILE"], self.card, prefer_cuda=False, threads=threads)
         for side in self.card.tile_sides:
             if side <= int(os.environ["PEER_LARGEST_SIDE"]):
@@ -98,6 +100,6 @@ def render(pixels: np.ndarray, found: Segmentation) -> bytes:
             start=1,
         )
     ]
-    quality = asdict(assess_quality(pixels))
+    quality = asdict(assess_quality(ArrayRows(pixels)))
     summary = {"count": len(instances), "percent": found.confluency_percent, "quality": quality}
     return orjson.dumps(summary | {"instances": instances})
