@@ -32,6 +32,7 @@ class Outcome:
     wall_seconds: float
     generator_cpu_seconds: float
     stages_ms: dict[str, float]
+    failed: int = 0
 
     @property
     def requests(self) -> int:
@@ -56,19 +57,24 @@ class Outcome:
         return self.generator_cpu_seconds / self.wall_seconds
 
 
-def post_all(port: int, posts: Iterable[Post], *, clients: int, seconds: float = float("inf")) -> Outcome:
+def post_all(
+    port: int, posts: Iterable[Post], *, clients: int, seconds: float = float("inf"), counts_failures: bool = False
+) -> Outcome:
     """Post each of `posts` once over `clients` connections; none is begun after `seconds`.
+
+    With `counts_failures` answers other than 200 are counted, beside those of which the figures are.
 
     Raises
     ------
     RuntimeError
-        An answer was not 200: a benchmark of refusals would flatter the service.
+        An answer was not 200 where failures are not counted, or none was: a benchmark of refusals would flatter.
     """
     remaining = iter(posts)
     lock = threading.Lock()
     latencies: list[float] = []
     stages: dict[str, list[float]] = {}
     problems: list[str] = []
+    failures: list[str] = []
 
     def work() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
@@ -77,16 +83,12 @@ def post_all(port: int, posts: Iterable[Post], *, clients: int, seconds: float =
                 with lock:
                     if (post := next(remaining, None)) is None:
                         break
-                sent = time.perf_counter()
-                connection.request("POST", post.path, body=post.body, headers={"Content-Type": post.media_type})
-                response = connection.getresponse()
-                answer = response.read()
-                taken = 1000 * (time.perf_counter() - sent)
+                response, answer, taken_ms = send(connection, post)
                 if response.status != 200:
-                    problems.append(f"{response.status}: {answer[:300]!r}")
-                    break
+                    (failures if counts_failures else problems).append(f"{response.status}: {answer[:300]!r}")
+                    continue
                 with lock:
-                    latencies.append(taken)
+                    latencies.append(taken_ms)
                     for name, milliseconds in parse_server_timing(response.getheader("Server-Timing", "")).items():
                         stages.setdefault(name, []).append(milliseconds)
         except (OSError, http.client.HTTPException) as error:
@@ -101,10 +103,19 @@ def post_all(port: int, posts: Iterable[Post], *, clients: int, seconds: float =
     for thread in threads:
         thread.join()
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    if problems:
-        raise RuntimeError(f"the service answered {problems[0]}")
+    if problems or (failures and not latencies):
+        raise RuntimeError(f"the service answered {(problems or failures)[0]}")
     medians = {name: statistics.median(values) for name, values in stages.items()}
-    return Outcome(latencies, wall, cpu, medians)
+    return Outcome(latencies, wall, cpu, medians, len(failures))
+
+
+def send(connection: http.client.HTTPConnection, post: Post) -> tuple[http.client.HTTPResponse, bytes, float]:
+    """Post, and give the answer, its body, and the milliseconds until that was there."""
+    sent = time.perf_counter()
+    connection.request("POST", post.path, body=post.body, headers={"Content-Type": post.media_type})
+    response = connection.getresponse()
+    answer = response.read()
+    return response, answer, 1000 * (time.perf_counter() - sent)
 
 
 def repeat(post: Post, times: int) -> Iterable[Post]:

@@ -16,7 +16,8 @@ MEASURED = """\
 All sides make the same calls before and after the network and find the same objects; the sides follow one another in
 each round, and the figures are medians of the rounds. `of bare` is requests/s against runs of the bare network
 (`session.run`) a second just before. Processor time is that of one request in all processes of the server, memory
-theirs together after all cases, with shared pages divided. The last column is the load generator's share of one core.\
+theirs together after all cases, with shared pages divided. `failed` counts answers of all rounds other than 200, of
+which no other figure is made. The last column is the load generator's share of one core.\
 """
 
 CEILING_MEASURED = """\
@@ -50,7 +51,7 @@ def server_part(found: dict[str, Found], bare: BareNetwork) -> list[str]:
 
 def case_table(found: dict[str, Found], case: tuple[int, int]) -> str:
     title = f"{case[0]}², {case[1]} client{'s' * (case[1] > 1)}"
-    header = (title, "requests/s", "of bare", "p50 ms", "p99 ms", "processor ms", "generator")
+    header = (title, "requests/s", "of bare", "p50 ms", "p99 ms", "processor ms", "failed", "generator")
     return markdown_table(
         header,
         (
@@ -61,6 +62,7 @@ def case_table(found: dict[str, Found], case: tuple[int, int]) -> str:
                 f"{rows.median(case, lambda row: row.outcome.median_ms):.1f}",
                 f"{rows.median(case, lambda row: row.outcome.p99_ms):.1f}",
                 f"{rows.median(case, lambda row: row.cpu_ms):.1f}",
+                str(sum(row.outcome.failed for row in rows.cases[case])),
                 f"{100 * rows.median(case, lambda row: row.outcome.generator_cpu_share):.0f} %",
             )
             for name, rows in found.items()

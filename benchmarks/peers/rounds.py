@@ -70,7 +70,8 @@ def measure_sides(
                 if instances != expected.setdefault(size, instances):
                     raise RuntimeError(f"{side.name} finds other objects than {OURS}")
             for case in CASES:
-                answered = measure_case(server, bare, Post(side.path, pngs[case[0]]), case[1], seconds)
+                post = Post(side.path, pngs[case[0]])
+                answered = measure_case(server, bare, post, case[1], seconds, counts_failures=bool(side.peer))
                 found[side.name].cases[case].append(answered)
             found[side.name].memory.append(server.proportional_bytes())
         print(f"round {number + 1}: {side.name}", flush=True)
@@ -79,12 +80,16 @@ def measure_sides(
     return found, bare
 
 
-def measure_case(server: Server, bare: BareNetwork, post: Post, clients: int, seconds: float) -> Answered:
+def measure_case(
+    server: Server, bare: BareNetwork, post: Post, clients: int, seconds: float, *, counts_failures: bool
+) -> Answered:
     """Post until the time is over, after a warm-up and a look at the bare network."""
-    post_all(server.port, [post] * max(4, clients), clients=clients)
+    post_all(server.port, [post] * max(4, clients), clients=clients, counts_failures=counts_failures)
     runs = bare.run_for(post.body, seconds / 2)
     cpu = server.cpu_seconds()
-    outcome = post_all(server.port, itertools.repeat(post), clients=clients, seconds=seconds)
+    outcome = post_all(
+        server.port, itertools.repeat(post), clients=clients, seconds=seconds, counts_failures=counts_failures
+    )
     return Answered(outcome, 1000 * (server.cpu_seconds() - cpu) / outcome.requests, runs.runs_per_second)
 
 
