@@ -5,8 +5,8 @@ by a core each as far as there are some: cores that share a tile wait for one an
 tile may start beside them, if that spares it a wait of several times its own length (`NetworkRuns.guests`). Requests
 have threads of their own, in which images are decoded, normalised, cut, split and encoded; a thread whose tiles are in
 the network waits and needs no core. There is one of them for each core and each tile in the network, so that it finds
-tiles to run also when every core is at work on what comes before or after it. OpenCV gets the cores divided by the requests at once,
-since its own threads would otherwise multiply with them.
+tiles to run also when every core is at work on what comes before or after it. OpenCV gets the cores divided by the
+requests at once, since its own threads would otherwise multiply with them.
 """
 
 import math
