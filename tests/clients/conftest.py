@@ -10,12 +10,17 @@ import httpx2
 import numpy as np
 import pytest
 import stamina
+from typer.testing import CliRunner
 
 from monolayer_client.async_client import AsyncClient
+from monolayer_client.cli import service as cli_service
+from monolayer_client.cli.app import app
 from monolayer_client.client import Client
 from monolayer_core.rle import encode_coco, encode_kaggle
 
 URL = "http://service.test"
+TWO_OBJECTS = np.array([[1, 0, 2], [1, 2, 2]])
+NO_OBJECTS = np.zeros((2, 3), dtype=int)
 
 
 class FakeService:
@@ -216,3 +221,29 @@ def save_labels():
 @pytest.fixture
 def read_json():
     return lambda path: json.loads(path.read_bytes())
+
+
+@pytest.fixture
+def monolayer(service, monkeypatch):
+    """Run the command line against the fake service."""
+    transport = httpx2.MockTransport(service.answer_slowly)
+    monkeypatch.setattr(
+        cli_service, "make_client", lambda url, patience_s: AsyncClient(url, transport=transport, patience_s=patience_s)
+    )
+    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
+    return lambda *arguments, **env: runner.invoke(app, [str(argument) for argument in arguments], env=env)
+
+
+@pytest.fixture
+def images(tmp_path, save_labels):
+    """Three images, of which the middle one is none."""
+    save_labels(tmp_path / "images" / "first.npy", TWO_OBJECTS)
+    (tmp_path / "images" / "second.png").write_bytes(b"no image")
+    save_labels(tmp_path / "images" / "third.npy", NO_OBJECTS)
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def good_images(images):
+    (images / "second.png").unlink()
+    return images

@@ -217,13 +217,18 @@ def metrics_of(app):
     return app.state.services.metrics.render().decode()
 
 
+async def queued(app, tiles):
+    """Wait until so many tiles are in the queue."""
+    while f"monolayer_queued_tiles {tiles}.0" not in metrics_of(app):  # noqa: ASYNC110 - the metric is what is watched
+        await asyncio.sleep(0)
+
+
 async def test_a_caller_who_hangs_up_while_computing_leaves_no_tile_behind(held, blobs_png):
     app, entered, go_on, runs = held
     caller = Caller(blobs_png)
     task = asyncio.create_task(caller.call(app))
     await entered.wait()
-    while "monolayer_queued_tiles 2.0" not in metrics_of(app):  # noqa: ASYNC110 - the metric is what is watched
-        await asyncio.sleep(0)
+    await queued(app, 2)
     caller.hang_up.set()
     await task
     assert caller.statuses == [400]
@@ -277,12 +282,10 @@ async def test_a_caller_who_hangs_up_while_progress_is_told_leaves_no_tile_and_n
     caller = Caller(blobs_png, query=b"format=ndjson")
     task = asyncio.create_task(caller.call(app))
     await entered.wait()
-    while "monolayer_queued_tiles 2.0" not in metrics_of(app):  # noqa: ASYNC110 - the metric is what is watched
-        await asyncio.sleep(0)
+    await queued(app, 2)
     caller.hang_up.set()
     await task
-    while "monolayer_queued_tiles 0.0" not in metrics_of(app):  # noqa: ASYNC110 - the metric is what is watched
-        await asyncio.sleep(0)
+    await queued(app, 0)
     go_on.set()
     while not app.state.services.gate.is_idle:  # noqa: ASYNC110 - its thread is on its way out
         await asyncio.sleep(0)

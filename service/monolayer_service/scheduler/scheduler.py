@@ -28,6 +28,7 @@ from monolayer_service.telemetry.metrics import Metrics
 from monolayer_service.telemetry.utilisation import Utilisation
 
 FEWEST_WINDOW_BATCHES = 3
+"""Also where one run at a time takes place: a tile is cut while another waits, so that the network need not."""
 
 
 class Run(NamedTuple):
