@@ -56,6 +56,7 @@ class ProgressResponse(StreamingResponse):
 
 async def _lines(compute: Compute, desk: Desk) -> AsyncIterator[bytes]:
     work = asyncio.create_task(compute())
+    work.add_done_callback(_hear_of_its_end)
     try:
         while not work.done():
             yield orjson.dumps({"progress": _progress(desk)}) + b"\n"
@@ -67,6 +68,12 @@ async def _lines(compute: Compute, desk: Desk) -> AsyncIterator[bytes]:
             yield _error_line(error)
     finally:
         work.cancel()
+
+
+def _hear_of_its_end(work: "asyncio.Task[tuple[bytes, Analysis]]") -> None:
+    """Ask how the work ended: where the caller has gone nobody else does, and asyncio would log a traceback."""
+    if not work.cancelled():
+        work.exception()
 
 
 def _progress(desk: Desk) -> dict[str, Any]:
