@@ -109,8 +109,8 @@ def shortened(answer: dict[str, Any]) -> str:
     """The answer as JSON of readable width: the first object in full, the others as an ellipsis."""
     first, *others = answer["instances"]
     first["rle"] = " ".join(first["rle"].split()[:6]) + " …"
-    for digest in (answer["image"], answer["model"]):
-        digest["sha256"] = digest["sha256"][:12] + "…"
+    for part in (answer["image"], answer["model"], answer["receipt"]):
+        part |= {name: value[:12] + "…" for name, value in part.items() if name.endswith("sha256")}
     answer["instances"] = ["@first"]
     lines = [f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in answer.items()]
     text = "{\n" + ",\n".join(lines) + "\n}"

@@ -8,6 +8,7 @@ import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from itertools import repeat
 from typing import Any
 
@@ -19,6 +20,7 @@ from monolayer_core.column_runs import find_column_runs
 from monolayer_core.image_io import encode_label_tiff, encode_png
 from monolayer_core.measure import Measurements, measure_runs
 from monolayer_core.overlay import OverlaidRows
+from monolayer_core.pixel_digest import digest_pixels
 from monolayer_core.polygons import trace_polygons
 from monolayer_core.quality import assess_quality
 from monolayer_core.rle import encode_coco_runs, encode_kaggle_runs
@@ -32,6 +34,11 @@ DECIMALS = 4
 """Of pixels, scores and percentages in JSON: finer than anything that was measured."""
 
 _RECORDS_AT_ONCE = 1 << 12
+
+_SERVICE_VERSION = version("monolayer-service")
+
+_NOT_OF_THE_OBJECTS = {"image_id", "format", "echo"}
+"""Options that change how an answer looks, never what was found."""
 
 MEDIA_TYPES = {
     "json": "application/json",
@@ -113,6 +120,12 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
         }
     if options.echo:
         summary["echo"] = options.echo
+    summary["receipt"] = {
+        "pixels_sha256": digest_pixels(image.rows),
+        "model_sha256": None if analysis.model is None else analysis.model.sha256,
+        "options": options.model_dump(exclude_defaults=True, exclude=_NOT_OF_THE_OBJECTS),
+        "service_version": _SERVICE_VERSION,
+    }
     return summary
 
 

@@ -134,6 +134,20 @@ class RleInfo(Schema):
     order: Literal["F"] = Field(description="column-major: top to bottom, then left to right")
 
 
+class Receipt(Schema):
+    """All that the answer depends on: who has the same gets the same answer (`monolayer verify`)."""
+
+    pixels_sha256: str = Field(
+        description="of the text `height width channels dtype` and a line feed, followed by the decoded values row by "
+        "row in little-endian order; the same for every file that holds these pixels"
+    )
+    model_sha256: str | None = Field(description="of the ONNX file; null under K-means")
+    options: dict[str, str | int | float | bool] = Field(
+        description="those of the request that are not at their default, but for `image_id`, `format` and `echo.*`"
+    )
+    service_version: str
+
+
 class ConfluencyAnswer(Schema):
     """Answer of `/v1/confluency`."""
 
@@ -153,6 +167,7 @@ class ConfluencyAnswer(Schema):
     quality: Quality
     kmeans: KMeansInfo | None = None
     echo: dict[str, str] | None = None
+    receipt: Receipt
 
 
 class SegmentAnswer(ConfluencyAnswer):

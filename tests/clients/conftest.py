@@ -16,7 +16,9 @@ from monolayer_client.async_client import AsyncClient
 from monolayer_client.cli import service as cli_service
 from monolayer_client.cli.app import app
 from monolayer_client.client import Client
+from monolayer_core.pixel_digest import digest_pixels
 from monolayer_core.rle import encode_coco, encode_kaggle
+from monolayer_core.row_source import ArrayRows
 
 URL = "http://service.test"
 TWO_OBJECTS = np.array([[1, 0, 2], [1, 2, 2]])
@@ -142,6 +144,12 @@ class FakeService:
             "counts": {"nucleus": count},
             "quality": {"focus": 0.8, "saturated_fraction": 0.0, "flags": ["low_contrast"]},
             "added_later": "fields that are not known do no harm",
+            "receipt": {
+                "pixels_sha256": digest_pixels(ArrayRows(labels)),
+                "model_sha256": model["sha256"] if method == "unet" else None,
+                "options": {name: value for name, value in query.items() if name in {"measurements", "rle", "method"}},
+                "service_version": "0.1.0",
+            },
         } | ({"echo": echo} if echo else {})
 
     @staticmethod

@@ -9,6 +9,7 @@ from monolayer_client.cli.segment import segment
 from monolayer_client.cli.stats import stats
 from monolayer_client.cli.submit import submit
 from monolayer_client.cli.validate import validate
+from monolayer_client.cli.verify import verify
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 
@@ -27,6 +28,7 @@ def start() -> None:
       monolayer submit stage1_test -o submission.csv    a Kaggle submission; run again to go on
       monolayer validate submission.csv
       monolayer score submission.csv --truth stage1_solution.csv
+      monolayer verify segmented --images stage1_test   does the service still say the same?
     """  # noqa: D301 - \b tells click to keep the lines as they are
     stamina.instrumentation.set_on_retry_hooks([])  # its log lines would run into the progress bar
 
@@ -37,3 +39,4 @@ app.command()(submit)
 app.command()(validate)
 app.command()(score)
 app.command()(stats)
+app.command()(verify)
