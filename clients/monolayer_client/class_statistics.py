@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monolayer_client.answer_files import read_answer
 from monolayer_client.errors import InputError
-from monolayer_client.outputs import read_answer
 
 Areas = npt.NDArray[np.float64]
-
-CONFLUENCY_SUFFIX = ".confluency.json"
 
 
 @dataclass(frozen=True)
@@ -49,28 +47,6 @@ class ClassObjects:
     def count(self) -> int:
         """Number of objects."""
         return len(self.areas_px)
-
-
-def find_answers(inputs: Iterable[Path]) -> list[Path]:
-    """Find the answers that ``monolayer segment`` wrote: the files named, and those that lie in the folders named.
-
-    Raises
-    ------
-    InputError
-        One of the inputs does not exist, or a folder holds no answer.
-    """
-    found: dict[Path, None] = {}
-    for path in inputs:
-        if path.is_dir():
-            answers = sorted(file for file in path.glob("*.json") if not file.name.endswith(CONFLUENCY_SUFFIX))
-            if not answers:
-                raise InputError(f"{path} holds no answers NAME.json of monolayer segment")
-            found |= dict.fromkeys(answers)
-        elif path.is_file():
-            found[path] = None
-        else:
-            raise InputError(f"{path} does not exist")
-    return list(found)
 
 
 def read_objects(paths: Iterable[Path]) -> list[ClassObjects]:

@@ -5,10 +5,8 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-from monolayer_client.errors import InputError
 from monolayer_client.results import SegmentResult
 from monolayer_core.submission import write_submission
 
@@ -80,25 +78,6 @@ def summary_row(answer: Mapping[str, Any]) -> dict[str, Any]:
         " ".join(answer["quality"]["flags"]),
     )
     return dict(zip(SUMMARY_COLUMNS, values, strict=True))
-
-
-def read_answer(path: Path) -> dict[str, Any]:
-    """Read back an answer that was written by `to_json`.
-
-    Raises
-    ------
-    InputError
-        The file holds something else.
-    """
-    try:
-        answer = json.loads(path.read_bytes())
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict) or "confluency" not in answer:
-        raise InputError(
-            f"{path} holds no answer of the service; `segment` and `confluency` replace it with --overwrite"
-        )
-    return answer
 
 
 def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from monolayer_client import class_statistics
-from monolayer_client.class_statistics import ClassObjects, find_answers, ratios, read_objects
+from monolayer_client.answer_files import find_answers
+from monolayer_client.class_statistics import ClassObjects, ratios, read_objects
 from monolayer_client.cli.app import app
 from monolayer_client.errors import InputError
 from monolayer_client.plots import draw_statistics
@@ -111,14 +112,14 @@ def test_what_holds_no_objects_is_named(results: Path, tmp_path: Path):
         (results / "summary.csv", "holds no answer of the service"),
     ):
         with pytest.raises(InputError, match=message):
-            read_objects(find_answers([path]))
+            read_objects(find_answers([path], with_objects=True))
     (tmp_path / "numbers.json").write_text('{"confluency": {}, "counts": {"a": 1}}')
     with pytest.raises(InputError, match=r"numbers\.json lists no objects"):
         read_objects([tmp_path / "numbers.json"])
 
 
 def test_an_answer_named_twice_counts_once(results: Path):
-    assert find_answers([results / "b.json", results]) == [results / "b.json", results / "a.json"]
+    assert find_answers([results / "b.json", results], with_objects=True) == [results / "b.json", results / "a.json"]
 
 
 def test_ratios_are_those_of_all_pairs():

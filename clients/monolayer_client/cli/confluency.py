@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
+from monolayer_client.answer_files import CONFLUENCY_SUFFIX
 from monolayer_client.async_client import AsyncClient
 from monolayer_client.cli.console import explained
 from monolayer_client.cli.image_run import ImageRun
@@ -26,8 +27,6 @@ from monolayer_client.image_files import ImageFile, find_images
 from monolayer_client.options import ConfluencyOptions
 from monolayer_client.outputs import to_json
 from monolayer_client.progress import OnProgress
-
-SUFFIX = ".confluency.json"
 
 
 def confluency(
@@ -62,8 +61,8 @@ def confluency(
             content = await asyncio.to_thread(image.read)
             named = cast("ConfluencyOptions", {**options, "image_id": image.image_id})
             result = await client.confluency(content, **named)
-            write_atomically(folder / f"{image.image_id}{SUFFIX}", to_json(result.raw))
+            write_atomically(folder / f"{image.image_id}{CONFLUENCY_SUFFIX}", to_json(result.raw))
             return result.image.sha256
 
-        run = ImageRun(find_images(inputs), out, [SUFFIX], options, "confluency.csv", overwrite)
+        run = ImageRun(find_images(inputs), out, [CONFLUENCY_SUFFIX], options, "confluency.csv", overwrite)
         run.perform(work, url=url, patience_s=patience, concurrency=concurrency)

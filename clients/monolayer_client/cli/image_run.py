@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import typer
 from rich.table import Table
 
+from monolayer_client.answer_files import read_answer
 from monolayer_client.async_client import AsyncClient
 from monolayer_client.batch import Failure, run_batch
 from monolayer_client.cli.console import err, followed, list_failures, out, progress
@@ -16,7 +17,7 @@ from monolayer_client.cli.service import connected
 from monolayer_client.files import write_atomically
 from monolayer_client.image_files import ImageFile
 from monolayer_client.journal import Journal, Results
-from monolayer_client.outputs import read_answer, summary_row, to_summary
+from monolayer_client.outputs import summary_row, to_summary
 from monolayer_client.progress import OnProgress
 
 Work: TypeAlias = Callable[[AsyncClient, ImageFile, Path, OnProgress | None], Awaitable[str]]

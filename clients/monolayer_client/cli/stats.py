@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from monolayer_client.class_statistics import ClassObjects, Spread, find_answers, ratios, read_objects, spread
+from monolayer_client.answer_files import find_answers
+from monolayer_client.class_statistics import ClassObjects, Spread, ratios, read_objects, spread
 from monolayer_client.cli.console import explained, out
 from monolayer_client.files import write_atomically
 from monolayer_client.plots import draw_statistics
@@ -35,7 +36,7 @@ def stats(
       monolayer stats segmented/smear7.json
     """  # noqa: D301 - \b tells click to keep the lines as they are
     with explained():
-        answers = find_answers(results)
+        answers = find_answers(results, with_objects=True)
         classes = read_objects(answers)
         if picture is not None:
             write_atomically(picture, draw_statistics(classes, picture.suffix.lower().removeprefix(".")))

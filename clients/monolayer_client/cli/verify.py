@@ -9,15 +9,14 @@ from typing import Annotated, Any, cast
 import typer
 from rich.table import Table
 
+from monolayer_client.answer_files import find_answers, read_answer
 from monolayer_client.batch import Failure, run_batch
-from monolayer_client.class_statistics import find_answers
 from monolayer_client.cli.console import explained, list_failures, out, progress
 from monolayer_client.cli.service import Concurrency, Patience, Url, connected
 from monolayer_client.connection import DEFAULT_URL
 from monolayer_client.errors import InputError
 from monolayer_client.image_files import ImageFile, find_images
 from monolayer_client.options import SegmentOptions
-from monolayer_client.outputs import read_answer
 from monolayer_client.verification import Outcome, Verification, compare_answers, repeated_options
 
 
@@ -36,7 +35,7 @@ class _Kept:
 def verify(
     results: Annotated[
         list[Path],
-        typer.Argument(metavar="RESULTS", help="Folders that `segment` wrote, or answers NAME.json of any call."),
+        typer.Argument(metavar="RESULTS", help="Folders that `segment` or `confluency` wrote, or single answers."),
     ],
     *,
     images: Annotated[
