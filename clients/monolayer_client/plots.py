@@ -1,4 +1,4 @@
-"""Pictures of statistics. They need the extra ``plots``; nothing of it is imported before it is called for."""
+"""Pictures of statistics. They need the extra ``reports``; nothing of it is imported before it is called for."""
 
 import io
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from monolayer_client.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf")
 BINS = 30
@@ -37,23 +38,32 @@ def draw_statistics(classes: Sequence[ClassObjects], form: str = "png") -> bytes
     Raises
     ------
     InputError
-        The form is another one, or the extra ``plots`` is not installed.
+        The form is another one, or the extra ``reports`` is not installed.
     """
-    if form not in FORMATS:
-        raise InputError(f"a picture is written as {', '.join(FORMATS)}, not {form or 'a file without a suffix'}")
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"pictures need {error.name}: pip install 'monolayer-client[plots]', or leave out --out for the table alone"
-        ) from None
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = new_figure((9, 3.6), form)
     counts, areas = figure.subplots(1, 2, width_ratios=(1, 2))
     _draw_counts(counts, classes)
     _draw_areas(areas, classes)
     file = io.BytesIO()
     figure.savefig(file, format=form, dpi=120)
     return file.getvalue()
+
+
+def new_figure(size_inches: tuple[float, float], form: str) -> "Figure":
+    """Make an empty figure that can be written as `form`.
+
+    Raises
+    ------
+    InputError
+        The form is none of `FORMATS`, or matplotlib is not installed.
+    """
+    if form not in FORMATS:
+        raise InputError(f"a picture is written as {', '.join(FORMATS)}, not {form or 'a file without a suffix'}")
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise InputError(f"pictures need {error.name}: pip install 'monolayer-client[reports]'") from None
+    return Figure(figsize=size_inches, layout="constrained")
 
 
 def _draw_counts(axes: "Axes", classes: Sequence[ClassObjects]) -> None:

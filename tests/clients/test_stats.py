@@ -100,7 +100,7 @@ def test_without_the_extra_the_table_is_still_there(results: Path, tmp_path: Pat
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     result = run(results, "-o", tmp_path / "s.png")
     assert result.exit_code == 1
-    assert "pip install 'monolayer-client[plots]'" in result.stderr
+    assert "pip install 'monolayer-client[reports]'" in result.stderr
     assert run(results).exit_code == 0
 
 

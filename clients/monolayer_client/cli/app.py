@@ -4,8 +4,10 @@ import stamina.instrumentation
 import typer
 
 from monolayer_client.cli.confluency import confluency
+from monolayer_client.cli.plate import plate
 from monolayer_client.cli.score import score
 from monolayer_client.cli.segment import segment
+from monolayer_client.cli.series import series
 from monolayer_client.cli.stats import stats
 from monolayer_client.cli.submit import submit
 from monolayer_client.cli.validate import validate
@@ -25,6 +27,8 @@ def start() -> None:
       monolayer segment frame.tif                       one image
       monolayer confluency plate1/*.tif --out numbers   many images, a summary at the end
       monolayer stats segmented -o stats.png            counts and areas by class
+      monolayer series numbers -o growth.html           curves and doubling times
+      monolayer plate numbers -o plate.html             figures by well, and a heat map
       monolayer submit stage1_test -o submission.csv    a Kaggle submission; run again to go on
       monolayer validate submission.csv
       monolayer score submission.csv --truth stage1_solution.csv
@@ -39,4 +43,6 @@ app.command()(submit)
 app.command()(validate)
 app.command()(score)
 app.command()(stats)
+app.command()(series)
+app.command()(plate)
 app.command()(verify)

@@ -27,7 +27,7 @@ def stats(
 
     The table has the number of objects, the mean, median and standard deviation of their areas, and the ratios of the
     classes. Areas in square micrometres are those of images whose pixel size was known. The picture needs the extra
-    "plots" (pip install 'monolayer-client[plots]').
+    "reports" (pip install 'monolayer-client[reports]').
 
     \b
     Examples:

@@ -1,0 +1,119 @@
+"""What `series` and `plate` share: answers in, and reports in the forms their file names ask for."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from monolayer_client.answer_files import find_answers, read_answer
+from monolayer_client.cli.console import err
+from monolayer_client.errors import InputError
+from monolayer_client.files import write_atomically
+from monolayer_client.html_report import ReportPicture, ReportTable, render_report
+from monolayer_client.plots import FORMATS
+
+Results = Annotated[
+    list[Path], typer.Argument(metavar="RESULTS", help="Folders that `confluency` or `segment` wrote, or answers.")
+]
+Outputs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Write a report: .csv (the table), .png, .svg or .pdf (the picture), .html (both, in one file); "
+        "may be given several times. Pictures need the extra reports.",
+    ),
+]
+SkipFlagged = Annotated[
+    bool, typer.Option("--skip-flagged", help="Leave out images with a quality flag, such as out_of_focus.")
+]
+
+SUFFIXES = ("csv", "html", *FORMATS)
+
+
+def check_outputs(paths: Sequence[Path]) -> None:
+    """Refuse file names whose form is not known, before anything is computed; raises `InputError`."""
+    for path in paths:
+        if _form(path) not in SUFFIXES:
+            raise InputError(f"{path}: a report is written as {', '.join(SUFFIXES)}")
+
+
+def collect_answers(results: Sequence[Path], *, skip_flagged: bool) -> list[dict[str, Any]]:
+    """Read the answers, one an image, and say what makes them hard to compare.
+
+    Raises
+    ------
+    InputError
+        There is none, or two are of images of the same name.
+    """
+    answers = [read_answer(path) for path in find_answers(results)]
+    flagged = [answer for answer in answers if answer["quality"]["flags"]]
+    if skip_flagged:
+        answers = [answer for answer in answers if not answer["quality"]["flags"]]
+    if flagged:
+        done = "left out" if skip_flagged else "used; --skip-flagged leaves them out"
+        err().print(f"{len(flagged)} images have a quality flag: {done}", markup=False)
+    names = [answer["image_id"] for answer in answers]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"two answers are of images called {twice}")
+    if not answers:
+        raise InputError("no answer is left")
+    judges = {(answer["method"], (answer["model"] or {}).get("sha256")) for answer in answers}
+    if len(judges) > 1:
+        err().print(f"the images were answered in {len(judges)} ways (method, model): they may not compare")
+    return answers
+
+
+def write_reports(
+    paths: Sequence[Path],
+    rows: Sequence[Mapping[str, object]],
+    draw: Callable[[str], bytes],
+    *,
+    title: str,
+    notes: Sequence[str],
+    tables: Sequence[ReportTable],
+    alternative: str,
+) -> None:
+    """Write a report to each path.
+
+    Parameters
+    ----------
+    rows
+        The table of a ``.csv``.
+    draw
+        Makes the picture, given one of `plots.FORMATS`.
+    title, notes, tables, alternative
+        Of a ``.html``; `alternative` says in words what the picture shows.
+    """
+    for path in paths:
+        form = _form(path)
+        if form == "csv":
+            data = _to_csv(rows)
+        elif form == "html":
+            picture = ReportPicture("Picture", draw("svg"), alternative)
+            data = render_report(title, notes, [picture, *tables])
+        else:
+            data = draw(form)
+        write_atomically(path, data)
+        err().print(f"written: {path}", markup=False)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Write a number for people; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _form(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
+
+
+def _to_csv(rows: Sequence[Mapping[str, object]]) -> bytes:
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, list(rows[0]), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue().encode()
