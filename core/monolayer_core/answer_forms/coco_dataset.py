@@ -1,0 +1,60 @@
+"""A COCO data set of one image: its objects as annotations with run lengths, boxes and scores."""
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from monolayer_core.column_runs import find_column_runs
+from monolayer_core.rle import encode_coco_runs
+from monolayer_core.row_runs import RowRuns
+
+
+def encode_coco_dataset(
+    image_id: str, runs: RowRuns, records: Iterable[Mapping[str, Any]], class_names: Sequence[str]
+) -> bytes:
+    """Write the objects of an image as pycocotools loads them, as a truth and as results.
+
+    Parameters
+    ----------
+    image_id : str
+        Becomes the image's `file_name`; its `id` is 1.
+    runs : RowRuns
+        Objects 1 to N.
+    records : iterable of mapping
+        What is known of each, as `object_columns.records_of` gives it.
+    class_names : sequence of str
+        The categories, numbered from 1.
+
+    Returns
+    -------
+    bytes
+        UTF-8. The `segmentation` of each annotation is compressed run lengths, its `bbox` x, y, width, height; it has a
+        `score` where the objects have one.
+    """
+    category_of = {name: number for number, name in enumerate(class_names, start=1)}
+    image = {"id": 1, "file_name": image_id, "height": runs.height, "width": runs.width}
+    categories = [{"id": number, "name": name, "supercategory": "object"} for name, number in category_of.items()]
+    body = io.BytesIO()
+    body.write(f'{{"info":{{}},"licenses":[],"images":[{_text(image)}],"annotations":['.encode())
+    separator = b""
+    for record, counts in zip(records, encode_coco_runs(find_column_runs(runs)), strict=True):
+        box = record["bbox"]
+        annotation = {
+            "id": record["id"],
+            "image_id": 1,
+            "category_id": category_of[record["class"]],
+            "segmentation": {"size": [runs.height, runs.width], "counts": counts},
+            "area": record["area_px"],
+            "bbox": [box["x"], box["y"], box["width"], box["height"]],
+            "iscrowd": 0,
+            **({} if record["score"] is None else {"score": record["score"]}),
+        }
+        body.write(separator + _text(annotation).encode())
+        separator = b","
+    body.write(f'],"categories":[{",".join(map(_text, categories))}]}}'.encode())
+    return body.getvalue()
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
