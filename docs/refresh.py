@@ -145,7 +145,7 @@ def picture_of_examples(service: TestClient, path: Path) -> None:
     for axis, name in zip(axes.flat, names, strict=True):
         options = {"model": MODEL_OF[name]} if name in MODEL_OF else {}
         answer = post(service, name, **options).json()
-        picture = post(service, name, format="png", **options).content
+        picture = post(service, name, format="overlay", **options).content
         overlay = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
         side = min(overlay.shape[:2])
         axis.imshow(overlay[:side, :side], interpolation="antialiased")

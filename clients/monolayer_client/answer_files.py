@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from monolayer_client.errors import InputError
+from monolayer_client.outputs import OutputForm
 
 CONFLUENCY_SUFFIX = ".confluency.json"
 """End of the name of an answer with numbers alone; that of one with objects ends with ``.json``."""
+
+_OTHER_JSON = (CONFLUENCY_SUFFIX, OutputForm.coco.suffix)
 
 
 def find_answers(inputs: Iterable[Path], *, with_objects: bool = False) -> list[Path]:
@@ -45,7 +48,7 @@ def find_answers(inputs: Iterable[Path], *, with_objects: bool = False) -> list[
 def _in_folder(folder: Path, *, with_objects: bool) -> list[Path]:
     files = sorted(folder.glob("*.json"))
     numbers = [file for file in files if file.name.endswith(CONFLUENCY_SUFFIX)]
-    objects = {file.name.removesuffix(".json"): file for file in files if file not in numbers}
+    objects = {file.name.removesuffix(".json"): file for file in files if not file.name.endswith(_OTHER_JSON)}
     if with_objects:
         return list(objects.values())
     of_images = {file.name.removesuffix(CONFLUENCY_SUFFIX): file for file in numbers} | objects

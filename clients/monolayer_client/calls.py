@@ -15,8 +15,9 @@ from monolayer_client.image_body import ImageInput, make_body
 from monolayer_client.options import to_query
 from monolayer_client.results import ConfluencyResult, SegmentResult, parse_confluency, parse_segment
 
-Form: TypeAlias = Literal["csv", "tiff", "png"]
-"""Other forms of a segmentation: Kaggle rows, a label image of 16 or 32 bits, the outlines over the image."""
+Form: TypeAlias = Literal["csv", "table", "tiff", "overlay", "geojson", "rois", "coco"]
+"""Other forms of a segmentation: Kaggle rows, a row an object, a label image of 16 or 32 bits, the outlines over the
+image, GeoJSON for QuPath, a zip archive of ImageJ ROIs, a COCO data set."""
 
 T = TypeVar("T")
 

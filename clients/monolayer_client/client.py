@@ -7,7 +7,7 @@
 """
 
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, overload
 
 import httpx2
 
@@ -56,12 +56,33 @@ class Client:
         self._patience_s = patience_s
         self._http = httpx2.Client(base_url=self.url, transport=transport, timeout=timeouts(timeout_s))
 
+    @overload
     def segment(
-        self, image: ImageInput, *, on_progress: OnProgress | None = None, **options: Unpack[SegmentOptions]
-    ) -> SegmentResult:
+        self,
+        image: ImageInput,
+        *,
+        format: None = None,
+        on_progress: OnProgress | None = None,
+        **options: Unpack[SegmentOptions],
+    ) -> SegmentResult: ...
+    @overload
+    def segment(self, image: ImageInput, *, format: Form, **options: Unpack[SegmentOptions]) -> bytes: ...
+    def segment(
+        self,
+        image: ImageInput,
+        *,
+        format: Form | None = None,  # noqa: A002 - the option's name in the service
+        on_progress: OnProgress | None = None,
+        **options: Unpack[SegmentOptions],
+    ) -> SegmentResult | bytes:
         """Find the objects of an image.
 
-        `on_progress` is told, about once a second, how far the service is; large images take minutes.
+        Parameters
+        ----------
+        format : Form, optional
+            Gives the bytes of the answer in another form, such as ``"geojson"``, instead of the objects.
+        on_progress : callable, optional
+            Is told, about once a second, how far the service is; large images take minutes. Not with `format`.
 
         Raises
         ------
@@ -73,15 +94,17 @@ class Client:
             The service failed.
         OSError
             The image file cannot be read.
+        ValueError
+            `format` and `on_progress` are both given.
         """
+        if format is not None:
+            if on_progress is not None:
+                raise ValueError("the service tells how far it is with the JSON answer only: leave out format")
+            return self._perform(calls.form_call(image, format, options))
         call = calls.segment_call(image, options)
         if on_progress is None:
             return self._perform(call)
         return waiting(self._patience_s)(self._follow, with_progress(call), on_progress)
-
-    def segment_as(self, image: ImageInput, form: Form, **options: Unpack[ConfluencyOptions]) -> bytes:
-        """Find the objects of an image and get them as the bytes of a `csv`, `tiff` or `png`; raises as `segment`."""
-        return self._perform(calls.form_call(image, form, options))
 
     def confluency(self, image: ImageInput, **options: Unpack[ConfluencyOptions]) -> ConfluencyResult:
         """Measure confluency, count and quality of an image, without the objects; raises as `segment`."""

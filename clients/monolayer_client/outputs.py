@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from monolayer_client.results import SegmentResult
+from monolayer_core.answer_forms.object_table import encode_object_table, safe_cell
 from monolayer_core.submission import write_submission
 
 SUMMARY_COLUMNS = (
@@ -30,14 +31,27 @@ class OutputForm(StrEnum):
     csv = "csv"
     table = "table"
     tiff = "tiff"
-    png = "png"
+    overlay = "overlay"
+    geojson = "geojson"
+    rois = "rois"
+    coco = "coco"
 
     @property
     def suffix(self) -> str:
         """End of the file name behind the image's name."""
-        return {"csv": ".rle.csv", "table": ".objects.csv", "tiff": ".labels.tif", "png": ".overlay.png"}.get(
-            self.value, ".json"
-        )
+        return _SUFFIXES[self]
+
+
+_SUFFIXES = {
+    OutputForm.json: ".json",
+    OutputForm.csv: ".rle.csv",
+    OutputForm.table: ".objects.csv",
+    OutputForm.tiff: ".labels.tif",
+    OutputForm.overlay: ".overlay.png",
+    OutputForm.geojson: ".geojson",
+    OutputForm.rois: ".rois.zip",
+    OutputForm.coco: ".coco.json",
+}
 
 
 def to_json(answer: Mapping[str, Any]) -> bytes:
@@ -53,9 +67,8 @@ def to_kaggle(result: SegmentResult) -> bytes:
 
 
 def to_object_table(result: SegmentResult) -> bytes:
-    """Write a table with one row per object; values with several parts get a column for each, such as ``bbox.y``."""
-    rows = [_flatten({name: value for name, value in row.items() if name != "rle"}) for row in result.raw["instances"]]
-    return _table(rows, list(dict.fromkeys(name for row in rows for name in row)) or ["id"])
+    """Write a table with one row per object, as the service does for ``format=table``."""
+    return encode_object_table(result.image_id, result.raw["instances"], result.image.pixel_size_um)
 
 
 def to_summary(answers: Iterable[Mapping[str, Any]]) -> bytes:
@@ -80,21 +93,11 @@ def summary_row(answer: Mapping[str, Any]) -> dict[str, Any]:
     return dict(zip(SUMMARY_COLUMNS, values, strict=True))
 
 
-def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            row |= {f"{name}.{part}": item for part, item in value.items()}
-        elif isinstance(value, list) and name != "polygon":
-            row |= {f"{name}.{number}": item for number, item in enumerate(value)}
-        elif name != "polygon":
-            row[name] = value
-    return row
-
-
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(
+        {name: safe_cell(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows
+    )
     return file.getvalue().encode()

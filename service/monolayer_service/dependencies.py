@@ -22,8 +22,9 @@ from monolayer_core.image_io import ImageLimits
 from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.ticket import Ticket
 from monolayer_service.analysis import Analysis, Analyst, NamedImage, check_header, decode
+from monolayer_service.media_types import FORM_KINDS, RECORD_FORMS, Form
 from monolayer_service.negotiation import choose_form
-from monolayer_service.options import JSON_FORMS, Call, Options, read_options, refuse_idle_in
+from monolayer_service.options import Call, Options, read_options, refuse_idle_in
 from monolayer_service.registry import Registry
 from monolayer_service.segmenters.base import Work
 from monolayer_service.settings import Settings
@@ -55,8 +56,8 @@ async def services_of(request: Request) -> Services:
 
 AppServices = Annotated[Services, Depends(services_of)]
 
-FORMS: dict[Call, tuple[str, ...]] = {
-    "segment": ("json", "csv", "tiff", "png", "ndjson"),
+FORMS: dict[Call, tuple[Form, ...]] = {
+    "segment": tuple(FORM_KINDS),
     "confluency": ("json",),
     "submission": ("csv",),
 }
@@ -75,7 +76,7 @@ class Query:
     """What a request asks for, besides its image; `scores` of objects only where the answer has a place for them."""
 
     options: Options
-    form: str
+    form: Form
     default_model: str
     scores: bool
 
@@ -89,7 +90,7 @@ def query_of(request: Request, services: Services) -> Query:
     form = choose_form(request.headers.get("accept", ""), FORMS[call], options.format)
     refuse_idle_in(form, options)
     default_model = settings.confluency_model if call == "confluency" else settings.segment_model
-    return Query(options, form, default_model, scores=call == "segment" and form in JSON_FORMS)
+    return Query(options, form, default_model, scores=call == "segment" and form in RECORD_FORMS)
 
 
 @dataclass(frozen=True)

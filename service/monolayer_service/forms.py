@@ -1,4 +1,4 @@
-"""The forms an answer can take: JSON, Kaggle rows, a label image, an overlay.
+"""What an answer holds in each of its forms.
 
 Bodies are written straight from arrays, and hold nothing that depends on time: the same image, options and bundle give
 the same bytes.
@@ -6,19 +6,23 @@ the same bytes.
 
 import io
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import repeat
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
+from monolayer_core.answer_forms.coco_dataset import encode_coco_dataset
+from monolayer_core.answer_forms.geojson import encode_geojson
+from monolayer_core.answer_forms.imagej_rois import encode_imagej_rois
+from monolayer_core.answer_forms.object_table import encode_object_table
 from monolayer_core.column_runs import find_column_runs
 from monolayer_core.image_io import encode_label_tiff, encode_png
 from monolayer_core.measure import Measurements, measure_runs
+from monolayer_core.object_columns import DECIMALS, ObjectColumns, object_columns, records_of
 from monolayer_core.overlay import OverlaidRows
 from monolayer_core.pixel_digest import digest_pixels
 from monolayer_core.polygons import trace_polygons
@@ -28,10 +32,8 @@ from monolayer_core.row_runs import PaintedRows
 from monolayer_core.submission import write_submission
 from monolayer_service.analysis import Analysis
 from monolayer_service.json_records import Column, write_numbers, write_records
+from monolayer_service.media_types import Form
 from monolayer_service.options import Options
-
-DECIMALS = 4
-"""Of pixels, scores and percentages in JSON: finer than anything that was measured."""
 
 _RECORDS_AT_ONCE = 1 << 12
 
@@ -40,24 +42,48 @@ _SERVICE_VERSION = version("monolayer-service")
 _NOT_OF_THE_OBJECTS = {"image_id", "format", "echo"}
 """Options that change how an answer looks, never what was found."""
 
-MEDIA_TYPES = {
-    "json": "application/json",
-    "csv": "text/csv; charset=utf-8",
-    "tiff": "image/tiff",
-    "png": "image/png",
-    "ndjson": "application/x-ndjson",
-}
+
+def render_segmentation(analysis: Analysis, options: Options, form: Form) -> bytes:
+    """Write the answer of ``/v1/segment`` in one of its forms; of ``ndjson`` its last line."""
+    return _WRITERS[form](analysis, options)
 
 
-def render_segmentation(analysis: Analysis, options: Options, form: str) -> bytes:
-    """Write the answer of ``/v1/segment`` in one of the forms of `MEDIA_TYPES`; of ``ndjson`` its last line."""
-    found, image = analysis.segmentation, analysis.source.image
-    if form == "csv":
-        return render_submission({analysis.source.image_id: encode_kaggle_runs(find_column_runs(found.runs))})
-    if form == "tiff":
-        return encode_label_tiff(PaintedRows(found.runs), found.runs.count, image.pixel_size_um)
-    if form == "png":
-        return encode_png(OverlaidRows(image.rows, found.runs))
+def _render_csv(analysis: Analysis, _: Options) -> bytes:
+    return render_submission(
+        {analysis.source.image_id: encode_kaggle_runs(find_column_runs(analysis.segmentation.runs))}
+    )
+
+
+def _render_table(analysis: Analysis, options: Options) -> bytes:
+    source = analysis.source
+    return encode_object_table(source.image_id, _records(analysis, options), source.image.pixel_size_um)
+
+
+def _render_tiff(analysis: Analysis, _: Options) -> bytes:
+    runs = analysis.segmentation.runs
+    return encode_label_tiff(PaintedRows(runs), runs.count, analysis.source.image.pixel_size_um)
+
+
+def _render_overlay(analysis: Analysis, _: Options) -> bytes:
+    return encode_png(OverlaidRows(analysis.source.image.rows, analysis.segmentation.runs))
+
+
+def _render_geojson(analysis: Analysis, options: Options) -> bytes:
+    found = analysis.segmentation
+    return encode_geojson(found.runs, _records(analysis, options), found.class_names, analysis.source.sha256)
+
+
+def _render_rois(analysis: Analysis, options: Options) -> bytes:
+    found = analysis.segmentation
+    return encode_imagej_rois(found.runs, _records(analysis, options), found.class_names)
+
+
+def _render_coco(analysis: Analysis, options: Options) -> bytes:
+    found = analysis.segmentation
+    return encode_coco_dataset(analysis.source.image_id, found.runs, _records(analysis, options), found.class_names)
+
+
+def _render_json(analysis: Analysis, options: Options) -> bytes:
     rle = None if options.rle == "none" else {"format": options.rle, "order": "F"}
     # Records of many objects take more memory than their text: some are made, written and forgotten at a time.
     instances = [piece for records in _instances(analysis, options) for piece in (b",", records)][1:]
@@ -143,59 +169,62 @@ def _ratios(counts: dict[str, int]) -> dict[str, float | None]:
     }
 
 
-def _instances(analysis: Analysis, options: Options) -> Iterator[bytes]:
-    """Write the records of all objects, some at a time; numbers are computed for all objects at once."""
-    found, image = analysis.segmentation, analysis.source.image
-    measured = measure_runs(
-        found.runs,
+def _measure(analysis: Analysis, options: Options) -> Measurements:
+    """Measure all objects at once."""
+    image = analysis.source.image
+    return measure_runs(
+        analysis.segmentation.runs,
         image.rows if options.measurements else None,
         pixel_size_um=image.pixel_size_um,
         solidity=options.measurements,
     )
+
+
+def _columns(analysis: Analysis, measured: Measurements, options: Options) -> ObjectColumns:
+    found = analysis.segmentation
+    return object_columns(measured, found.class_ids, found.class_names, found.scores, shapes=options.measurements)
+
+
+def _records(analysis: Analysis, options: Options) -> Iterator[dict[str, Any]]:
+    """Describe the objects one by one."""
+    return records_of(_columns(analysis, _measure(analysis, options), options))
+
+
+def _instances(analysis: Analysis, options: Options) -> Iterator[bytes]:
+    """Write the records of all objects, some at a time."""
+    runs = analysis.segmentation.runs
+    measured = _measure(analysis, options)
+    columns = _columns(analysis, measured, options)
     rle: Sequence[str] = ()
     if options.rle == "kaggle":
-        rle = encode_kaggle_runs(find_column_runs(found.runs))
+        rle = encode_kaggle_runs(find_column_runs(runs))
     elif options.rle == "coco":
-        rle = encode_coco_runs(find_column_runs(found.runs))
-    polygons = trace_polygons(found.runs, measured.bbox_px) if options.polygons else ()
-    class_names = [orjson.dumps(name) for name in found.class_names]
-    for first in range(0, len(measured), _RECORDS_AT_ONCE):
-        part = slice(first, min(first + _RECORDS_AT_ONCE, len(measured)))
-        columns: dict[str, Column] = {
-            "id": write_numbers(np.arange(part.start + 1, part.stop + 1)),
-            "class": [class_names[index] for index in found.class_ids[part].tolist()],
-            "score": repeat(b"null") if found.scores is None else _rounded(found.scores[part]),
-            "bbox": dict(zip(("y", "x", "height", "width"), map(write_numbers, measured.bbox_px[part].T), strict=True)),
-            "centroid": dict(zip(("y", "x"), map(_rounded, measured.centroid_px[part].T), strict=True)),
-            "area_px": write_numbers(measured.area_px[part]),
-        }
-        if measured.area_um2 is not None:
-            columns["area_um2"] = _rounded(measured.area_um2[part])
-        if options.measurements:
-            columns |= _shape_columns(measured, part)
+        rle = encode_coco_runs(find_column_runs(runs))
+    polygons = trace_polygons(runs, measured.bbox_px) if options.polygons else ()
+    for first in range(0, runs.count, _RECORDS_AT_ONCE):
+        part = slice(first, min(first + _RECORDS_AT_ONCE, runs.count))
+        texts = _texts(columns, part)
         if options.rle == "kaggle":
-            columns["rle"] = map(orjson.dumps, rle[part])
+            texts["rle"] = map(orjson.dumps, rle[part])
         elif options.rle == "coco":
-            size = orjson.dumps([found.runs.height, found.runs.width])
-            columns["rle"] = {"size": repeat(size), "counts": map(orjson.dumps, rle[part])}
+            size = orjson.dumps([runs.height, runs.width])
+            texts["rle"] = {"size": repeat(size), "counts": map(orjson.dumps, rle[part])}
         if options.polygons:
-            columns["polygon"] = map(orjson.dumps, polygons[part])
-        yield b",".join(write_records(columns))
+            texts["polygon"] = map(orjson.dumps, polygons[part])
+        yield b",".join(write_records(texts))
 
 
-def _shape_columns(measured: Measurements, part: slice) -> dict[str, Iterable[bytes]]:
-    named = {
-        "equivalent_diameter_px": measured.equivalent_diameter_px,
-        "equivalent_diameter_um": measured.equivalent_diameter_um,
-        "eccentricity": measured.eccentricity,
-        "solidity": measured.solidity,
-        "mean_intensity": measured.mean_intensity,
-    }
-    return {name: _rounded(column[part]) for name, column in named.items() if column is not None}
-
-
-def _rounded(values: npt.NDArray[np.floating]) -> list[bytes]:
-    return write_numbers(np.round(values, DECIMALS))
+def _texts(columns: ObjectColumns, part: slice) -> dict[str, Column]:
+    """Write a part of every column as JSON."""
+    texts: dict[str, Column] = {}
+    for name, column in columns.items():
+        if isinstance(column, Mapping):
+            texts[name] = _texts(column, part)
+        elif column.dtype == object:
+            texts[name] = map(orjson.dumps, column[part])
+        else:
+            texts[name] = write_numbers(column[part])
+    return texts
 
 
 def _rounded_or_none(value: float | None) -> float | None:
@@ -204,3 +233,16 @@ def _rounded_or_none(value: float | None) -> float | None:
 
 def _square_um(area_px: int, pixel_size_um: float | None) -> float | None:
     return None if pixel_size_um is None else round(area_px * pixel_size_um**2, DECIMALS)
+
+
+_WRITERS: dict[Form, Callable[[Analysis, Options], bytes]] = {
+    "json": _render_json,
+    "csv": _render_csv,
+    "table": _render_table,
+    "tiff": _render_tiff,
+    "overlay": _render_overlay,
+    "geojson": _render_geojson,
+    "rois": _render_rois,
+    "coco": _render_coco,
+    "ndjson": _render_json,
+}

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from monolayer_service.errors import NotAcceptableError
-from monolayer_service.forms import MEDIA_TYPES
+from monolayer_service.media_types import FORM_KINDS, Form
 
 
-def choose_form(accept: str, forms: Sequence[str], asked: str | None = None) -> str:
+def choose_form(accept: str, forms: Sequence[Form], asked: Form | None = None) -> Form:
     """Choose among the forms a call can give.
 
     Parameters
@@ -14,7 +14,7 @@ def choose_form(accept: str, forms: Sequence[str], asked: str | None = None) -> 
     accept
         The ``Accept`` header; empty means anything.
     forms
-        Keys of `monolayer_service.forms.MEDIA_TYPES`; the first is given to a caller who takes anything.
+        What the call gives; the first is given to a caller who takes anything.
     asked
         The ``format`` option, which wins.
 
@@ -25,7 +25,7 @@ def choose_form(accept: str, forms: Sequence[str], asked: str | None = None) -> 
 
     Examples
     --------
-    >>> choose_form("text/csv;q=0.5, image/*", ("json", "csv", "tiff", "png"))
+    >>> choose_form("text/csv;q=0.5, image/*", ("json", "csv", "tiff", "overlay"))
     'tiff'
     """
     if asked is not None:
@@ -33,10 +33,11 @@ def choose_form(accept: str, forms: Sequence[str], asked: str | None = None) -> 
     if not accept.strip():
         return forms[0]
     ranges = [_parse_range(part) for part in accept.split(",") if part.strip()]
-    qualities = {form: _quality(MEDIA_TYPES[form].partition(";")[0], ranges) for form in forms}
-    best = max(forms, key=lambda form: qualities[form])  # of equals the first, the call's own order
+    known = [form for form in forms if FORM_KINDS[form].by_accept]
+    qualities = {form: _quality(FORM_KINDS[form].bare_type, ranges) for form in known}
+    best = max(known, key=lambda form: qualities[form])  # of equals the first, the call's own order
     if qualities[best] <= 0:
-        offered = ", ".join(MEDIA_TYPES[form].partition(";")[0] for form in forms)
+        offered = ", ".join(FORM_KINDS[form].bare_type for form in known)
         raise NotAcceptableError(f"this call gives {offered}; none of them is accepted")
     return best
 

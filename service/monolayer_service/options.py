@@ -6,7 +6,7 @@ anything of the caller's and is given back unchanged.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,12 +14,10 @@ from pydantic.fields import FieldInfo
 
 from monolayer_core.errors import OptionError
 from monolayer_service.errors import UnknownOptionError
+from monolayer_service.media_types import FORM_KINDS, JSON_FORMS, Form
 
 Method = Literal["unet", "kmeans"]
 Call = Literal["segment", "confluency", "submission"]
-
-JSON_FORMS = frozenset({"json", "ndjson"})
-"""Forms of an answer that hold the JSON answer, and with it all there is to say."""
 
 ECHO_PREFIX = "echo."
 MAX_ECHO_CHARACTERS = 4096
@@ -30,11 +28,17 @@ IMAGE_ID_PATTERN = r"^[^\x00-\x1f\x7f]+$"
 
 
 class Acts:
-    """What an option acts on: the methods that read it (none named: both) and the calls that know it."""
+    """What an option acts on: the methods that read it (none named: both), and the calls and the forms that know it."""
 
-    def __init__(self, *methods: Method, calls: tuple[Call, ...] = ("segment", "confluency", "submission")) -> None:
+    def __init__(
+        self,
+        *methods: Method,
+        calls: tuple[Call, ...] = ("segment", "confluency", "submission"),
+        forms: Collection[Form] = tuple(FORM_KINDS),
+    ) -> None:
         self.methods = methods
         self.calls = calls
+        self.forms = frozenset(forms)
 
 
 SEGMENT: tuple[Call, ...] = ("segment",)
@@ -92,13 +96,17 @@ class Options(BaseModel):
         "auto", description="What sets cells apart from the background."
     )
     tta: Annotated[bool, Acts("unet")] = Field(False, description="Average the network over flipped views; slower.")
-    rle: Annotated[Literal["kaggle", "coco", "none"], Acts(calls=SEGMENT)] = Field(
+    rle: Annotated[Literal["kaggle", "coco", "none"], Acts(calls=SEGMENT, forms=JSON_FORMS)] = Field(
         "kaggle", description="Form of the run lengths in the JSON answer."
     )
-    measurements: Annotated[bool, Acts(calls=SEGMENT)] = Field(
-        False, description="Add diameter, eccentricity, solidity and mean intensity of each object."
+    measurements: Annotated[bool, Acts(calls=SEGMENT, forms=JSON_FORMS | {"table", "geojson"})] = Field(
+        False,
+        description="Add diameter, eccentricity, solidity and mean intensity of each object to the JSON answer, "
+        "the table or the GeoJSON.",
     )
-    polygons: Annotated[bool, Acts(calls=SEGMENT)] = Field(False, description="Add the outline of each object.")
+    polygons: Annotated[bool, Acts(calls=SEGMENT, forms=JSON_FORMS)] = Field(
+        False, description="Add the outline of each object, through the centres of its pixels, to the JSON answer."
+    )
     image_id: Annotated[str | None, Acts(calls=SINGLE)] = Field(
         None,
         min_length=1,
@@ -106,10 +114,11 @@ class Options(BaseModel):
         pattern=IMAGE_ID_PATTERN,
         description="Name of the image in the answer; else the file name's stem, else the start of its SHA-256.",
     )
-    format: Annotated[Literal["json", "csv", "tiff", "png", "ndjson"] | None, Acts(calls=SEGMENT)] = Field(
+    format: Annotated[Form | None, Acts(calls=SEGMENT)] = Field(
         None,
-        description="Form of the answer; else by the `Accept` header. `ndjson` tells how far it is, line by line, "
-        "before the line of the JSON answer.",
+        description="Form of the answer; else by the `Accept` header. `csv` has Kaggle rows, `table` a row for each "
+        "object; `geojson` is for QuPath, `rois` for ImageJ. `ndjson` tells how far it is, line by line, before the "
+        "line of the JSON answer.",
     )
     on_error: Annotated[Literal["fail", "skip"], Acts(calls=("submission",))] = Field(
         "fail", description="Whether images that fail refuse the submission or are left out and named in `X-Skipped`."
@@ -163,13 +172,14 @@ def read_options(parameters: Iterable[tuple[str, str]], call: Call) -> Options:
     return options
 
 
-def refuse_idle_in(form: str, options: Options) -> None:
-    """Refuse options that only the JSON answer has a place for; raises `OptionError`.
+def refuse_idle_in(form: Form, options: Options) -> None:
+    """Refuse options that the form of the answer has no place for; raises `OptionError`.
 
     ``echo.*`` is let pass: it is the caller's own, and some send it with every request.
     """
-    if form not in JSON_FORMS and (idle := sorted(options.model_fields_set & _ONLY_IN_JSON)):
-        raise OptionError(f"option {idle[0]} does not act in an answer of the form {form}")
+    for name in sorted(options.model_fields_set):
+        if form not in acts_of(Options.model_fields[name]).forms:
+            raise OptionError(f"option {name} does not act in an answer of the form {form}")
 
 
 def network_options_given(options: Options) -> list[str]:
@@ -217,7 +227,6 @@ def _only_of(method: Method) -> frozenset[str]:
 
 
 _ONLY_OF: dict[Method, frozenset[str]] = {"unet": _only_of("unet"), "kmeans": _only_of("kmeans")}
-_ONLY_IN_JSON = frozenset({"rle", "measurements", "polygons"})
 _STEERING = frozenset({"model", "fallback"})
 """Options that choose who answers; they have acted also when K-means answered in the end."""
 

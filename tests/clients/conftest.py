@@ -101,10 +101,9 @@ class FakeService:
         if not content.startswith(b"\x93NUMPY"):
             return self.fail(415, "unknown_format", "the bytes are in no image format that is read")
         labels = np.load(io.BytesIO(content))
-        if query.get("format") == "tiff":
-            return httpx2.Response(200, content=b"II*\x00 a label image")
-        if query.get("format") == "png":
-            return httpx2.Response(200, content=b"\x89PNG an overlay")
+        if (form := query.get("format")) is not None:
+            measured = " with measurements" if "measurements" in query else ""
+            return httpx2.Response(200, content=f"the objects as {form}{measured}".encode())
         answer = self.numbers(labels, content, query)
         if request.url.path == "/v1/segment":
             answer |= self.objects(labels, query)

@@ -32,8 +32,9 @@ def test_help_teaches_by_examples(monolayer, command):
 
 def test_segment_writes_the_answer_and_the_forms_asked_for(monolayer, good_images, tmp_path, read_json):
     out = tmp_path / "out"
-    arguments = ["segment", good_images, "-o", out, "-f", "csv", "-f", "table", "-f", "tiff", "-f", "png"]
-    result = monolayer(*arguments, "--set", "measurements=true")
+    forms = ["csv", "table", "tiff", "overlay", "geojson", "rois", "coco"]
+    arguments = ["segment", good_images, "-o", out, *(word for form in forms for word in ("-f", form))]
+    result = monolayer(*arguments, "--set", "measurements=true", "--set", "polygons=true")
     assert result.exit_code == 0, result.output
     answer = read_json(out / "first.json")
     assert answer["image_id"] == "first"
@@ -42,12 +43,18 @@ def test_segment_writes_the_answer_and_the_forms_asked_for(monolayer, good_image
     assert (out / "third.rle.csv").read_text() == "ImageId,EncodedPixels\nthird,\n"
     objects = table(out / "first.objects.csv")
     assert [row["area_px"] for row in objects] == ["2", "3"]
-    assert objects[1]["bbox.width"] == "2"
-    assert objects[1]["mean_intensity.2"] == "3.0"
+    assert [row["image_id"] for row in objects] == ["first", "first"]
+    assert objects[1]["bbox_width_px"] == "2"
+    assert objects[1]["mean_intensity_blue"] == "3.0"
     assert "rle" not in objects[0]
-    assert (out / "third.objects.csv").read_text() == "id\n"
-    assert (out / "first.labels.tif").read_bytes() == b"II*\x00 a label image"
-    assert (out / "first.overlay.png").read_bytes() == b"\x89PNG an overlay"
+    assert table(out / "third.objects.csv") == []
+    assert {path.name: path.read_text() for path in out.glob("first.*") if path.read_bytes().startswith(b"the ")} == {
+        "first.labels.tif": "the objects as tiff",
+        "first.overlay.png": "the objects as overlay",
+        "first.geojson": "the objects as geojson with measurements",
+        "first.rois.zip": "the objects as rois",
+        "first.coco.json": "the objects as coco",
+    }
     assert [(row["image_id"], row["count"]) for row in table(out / "summary.csv")] == [("first", "2"), ("third", "0")]
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+import typing
 from datetime import UTC, datetime
 
 import httpx2
@@ -13,7 +14,7 @@ import stamina
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monolayer_client.calls import retry_after_s
+from monolayer_client.calls import Form, retry_after_s
 from monolayer_client.client import Client
 from monolayer_client.errors import RefusedError, ServiceFaultError, UnavailableError
 from monolayer_client.progress import LineReader, Progress
@@ -97,9 +98,17 @@ def test_options_travel_as_query_parameters(client, service):
     assert result.echo == {"position": "3", "dye": "DAPI"}
 
 
-@pytest.mark.parametrize(("form", "begin"), [("tiff", b"II*\x00"), ("png", b"\x89PNG")])
-def test_other_forms_come_as_bytes(client, form, begin):
-    assert client.segment_as(LABELS, form).startswith(begin)
+@pytest.mark.parametrize("form", typing.get_args(Form))
+def test_other_forms_come_as_bytes(client, form):
+    assert client.segment(LABELS, format=form) == f"the objects as {form}".encode()
+    measured = client.segment(LABELS, format=form, measurements=True)
+    assert measured == f"the objects as {form} with measurements".encode()
+
+
+def test_progress_is_told_with_the_json_answer_only(client, service):
+    with pytest.raises(ValueError, match="leave out format"):
+        client.segment(LABELS, format="tiff", on_progress=print)
+    assert not service.posts
 
 
 def test_a_file_is_sent_as_it_is_and_gives_its_name(client, service, tmp_path, save_labels):

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import json
 import typing
 
 import httpx2
@@ -13,15 +14,19 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from monolayer_client.async_client import AsyncClient
+from monolayer_client.calls import Form
 from monolayer_client.cli import service as cli_service
 from monolayer_client.cli.app import app as command_line
+from monolayer_client.cli.segment import ONLY_IN
 from monolayer_client.client import Client
 from monolayer_client.errors import RefusedError, UnavailableError
 from monolayer_client.options import ConfluencyOptions, SegmentOptions
+from monolayer_client.outputs import OutputForm, to_object_table
 from monolayer_core.image_io import encode_label_tiff, encode_png
 from monolayer_core.row_source import ArrayRows
 from monolayer_service.app import create_app
-from monolayer_service.options import known_names
+from monolayer_service.media_types import FORM_KINDS
+from monolayer_service.options import Options, acts_of, known_names
 from monolayer_service.settings import Settings
 
 URL = "http://service.test"
@@ -113,11 +118,30 @@ def test_both_run_lengths_give_the_same_labels(real, blobs_png, rle):
 
 def test_other_forms_hold_the_same_objects(real, blobs_png):
     result = real.segment(blobs_png, image_id="discs")
-    rows = rows_of(real.segment_as(blobs_png, "csv", image_id="discs").decode())
+    rows = rows_of(real.segment(blobs_png, format="csv", image_id="discs").decode())
     assert [(row["ImageId"], row["EncodedPixels"]) for row in rows] == [("discs", row) for row in result.kaggle_rows()]
-    labels = tifffile.imread(io.BytesIO(real.segment_as(blobs_png, "tiff")))
+    labels = tifffile.imread(io.BytesIO(real.segment(blobs_png, format="tiff")))
     np.testing.assert_array_equal(labels, result.labels())
-    assert real.segment_as(blobs_png, "png").startswith(b"\x89PNG")
+    assert real.segment(blobs_png, format="overlay").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"measurements": True, "pixel_size_um": 0.5}, {"method": "kmeans"}, {"min_area_px": 9999}],
+    ids=["plain", "all", "without scores", "without objects"],
+)
+def test_the_table_made_of_the_answer_is_that_of_the_service(real, blobs_png, options):
+    result = real.segment(blobs_png, image_id="=discs", **options)
+    assert to_object_table(result) == real.segment(blobs_png, format="table", image_id="=discs", **options)
+
+
+def test_the_client_knows_the_forms_of_the_service():
+    files = set(FORM_KINDS) - {"ndjson"}  # is no file, but tells how far the service is
+    assert {form.value: form.suffix for form in OutputForm} == {form: FORM_KINDS[form].suffix for form in files}
+    assert set(typing.get_args(Form)) == files - {"json"}
+    acting = {name: acts_of(Options.model_fields[name]).forms & files for name in typing.get_type_hints(SegmentOptions)}
+    limited = {name: forms for name, forms in acting.items() if forms != files and name not in ("echo", "rle")}
+    assert limited == {name: {form.value for form in forms} for name, forms in ONLY_IN.items()}
 
 
 def test_a_fallback_is_announced_in_the_result(real, blobs_png):
@@ -162,8 +186,10 @@ def test_refusals_carry_the_code_of_the_service(real, image, options, code):
 
 def test_the_client_knows_the_options_of_the_service():
     of_the_answer = {"echo"}
-    chosen_by_method = {"format"}  # segment_as names it
-    assert set(typing.get_type_hints(SegmentOptions)) == set(known_names("segment")) - chosen_by_method | of_the_answer
+    chosen_by_argument = {"format"}
+    assert (
+        set(typing.get_type_hints(SegmentOptions)) == set(known_names("segment")) - chosen_by_argument | of_the_answer
+    )
     assert set(typing.get_type_hints(ConfluencyOptions)) == set(known_names("confluency")) | of_the_answer
 
 
@@ -213,12 +239,19 @@ def test_from_a_folder_to_a_scored_submission(monolayer, real, folder, tmp_path)
 
 def test_segment_writes_what_the_service_gives(monolayer, real, folder, tmp_path):
     out = tmp_path / "out"
-    result = monolayer("segment", folder, "-o", out, "-f", "table", "-f", "tiff", "-f", "png", "-f", "csv")
+    forms = [word for form in OutputForm for word in ("-f", form)]
+    result = monolayer("segment", folder, "-o", out, *forms, "--set", "measurements=true")
     assert result.exit_code == 0, result.output
     labels = tifffile.imread(out / "id2.labels.tif")
     np.testing.assert_array_equal(labels, real.segment(folder / "id2" / "images" / "id2.png").labels())
     rows = rows_of((out / "id2.objects.csv").read_text())
     assert sorted(int(row["area_px"]) for row in rows) == sorted(np.bincount(labels.ravel())[1:].tolist())
+    features = json.loads((out / "id2.geojson").read_text())["features"]
+    assert [feature["properties"]["measurements"]["solidity"] for feature in features] == [
+        float(row["solidity"]) for row in rows
+    ]
+    assert {path.name for path in out.glob("id2.*")} == {f"id2{form.suffix}" for form in OutputForm}
+    assert monolayer("stats", out).exit_code == 0
 
 
 def test_confluency_says_when_it_was_k_means(monolayer, folder, tmp_path):

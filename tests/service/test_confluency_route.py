@@ -25,9 +25,9 @@ def test_the_numbers_are_those_of_segment(client, post_png, model, query):
         ("/v1/confluency", {}),
         ("/v1/segment", {"format": "csv"}),
         ("/v1/segment", {"format": "tiff"}),
-        ("/v1/segment", {"format": "png"}),
+        ("/v1/segment", {"format": "overlay"}),
     ],
-    ids=["confluency", "csv", "tiff", "png"],
+    ids=["confluency", "csv", "tiff", "overlay"],
 )
 def test_objects_are_scored_only_where_the_answer_shows_it(client, post_png, monkeypatch, path, query):
     expected = post_png(client, path, model="nuclei", **query)

@@ -203,7 +203,7 @@ def test_kaggle_rows_are_given_as_csv(client, post_png, blobs):
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["x-method"] == "unet"
     assert answer.headers["x-model"] == "nuclei/1.2.0"
-    assert answer.headers["content-disposition"] == "inline; filename*=UTF-8''well%20A1.csv"
+    assert answer.headers["content-disposition"] == "inline; filename*=UTF-8''well%20A1.rle.csv"
     header, *rows = answer.text.splitlines()
     assert header == "ImageId,EncodedPixels"
     assert all(row.startswith("well A1,") for row in rows)
@@ -224,7 +224,7 @@ def test_labels_are_given_as_tiff(client, post_png, blobs):
 
 
 def test_an_overlay_is_given_as_png(client, post_png):
-    answer = post_png(client, format="png")
+    answer = post_png(client, format="overlay")
     overlay = decode_image(answer.content).pixels
     assert overlay.shape == (96, 120, 3)
     assert (overlay[0, 0] == overlay[0, 0, 0]).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from monolayer_core import quality, row_source, window_pipeline
+from monolayer_core import pixel_edges, quality, row_source, window_pipeline
 from monolayer_core.image_io import decode_image, encode_png
 from monolayer_service import forms
 from monolayer_service.cancellation import WantedRows
@@ -26,7 +26,16 @@ def many_blobs_png():
 
 @pytest.mark.parametrize(
     "query",
-    [{}, {"rle": "coco", "measurements": "true"}, {"polygons": "true", "exclude_border": "true"}, {"format": "csv"}],
+    [
+        {},
+        {"rle": "coco", "measurements": "true"},
+        {"polygons": "true", "exclude_border": "true"},
+        {"format": "csv"},
+        {"format": "table", "measurements": "true"},
+        {"format": "geojson", "measurements": "true"},
+        {"format": "rois"},
+        {"format": "coco"},
+    ],
     ids=lambda query: "&".join(f"{name}={value}" for name, value in query.items()) or "plain",
 )
 def test_the_body_is_the_same_to_the_last_byte(client, many_blobs_png, query, monkeypatch):
@@ -42,6 +51,7 @@ def test_the_body_is_the_same_to_the_last_byte(client, many_blobs_png, query, mo
     assert not calls
     monkeypatch.setattr(base, "WHOLE_IMAGE_PX", 1000)
     monkeypatch.setattr(forms, "_RECORDS_AT_ONCE", 7)
+    monkeypatch.setattr(pixel_edges, "_RUNS_AT_ONCE", 50)
     assert post() == whole
     assert calls
 

@@ -25,7 +25,7 @@ from monolayer_client.cli.service import (
 from monolayer_client.connection import DEFAULT_URL
 from monolayer_client.files import write_atomically
 from monolayer_client.image_files import ImageFile, find_images
-from monolayer_client.options import ConfluencyOptions, SegmentOptions
+from monolayer_client.options import SegmentOptions
 from monolayer_client.outputs import OutputForm, to_json, to_kaggle, to_object_table
 from monolayer_client.progress import OnProgress
 from monolayer_client.results import SegmentResult
@@ -35,7 +35,18 @@ _MADE_HERE: dict[OutputForm, Callable[[SegmentResult], bytes]] = {
     OutputForm.csv: to_kaggle,
     OutputForm.table: to_object_table,
 }
-_ASKED_FOR: dict[OutputForm, Form] = {OutputForm.tiff: "tiff", OutputForm.png: "png"}
+_ASKED_FOR: dict[OutputForm, Form] = {
+    OutputForm.tiff: "tiff",
+    OutputForm.overlay: "overlay",
+    OutputForm.geojson: "geojson",
+    OutputForm.rois: "rois",
+    OutputForm.coco: "coco",
+}
+ONLY_IN: dict[str, frozenset[OutputForm]] = {
+    "measurements": frozenset({OutputForm.json, OutputForm.table, OutputForm.geojson}),
+    "polygons": frozenset({OutputForm.json}),
+}
+"""Options that some forms have no place for: the service refuses them there."""
 
 
 def segment(
@@ -57,17 +68,26 @@ def segment(
 ) -> None:
     """Find the objects of images.
 
-    Each image gets NAME.json with the service's answer, and in the forms asked for NAME.rle.csv (Kaggle rows),
-    NAME.objects.csv (one row per object), NAME.labels.tif (label image) and NAME.overlay.png (outlines over the image;
-    tiff and png take a request of their own). summary.csv has one row per image, and summary.csv.journal what the
-    results were made of: images whose results are there already, made of the same file with the same options, are
-    skipped. Failed ones are listed at the end, and the exit status is 1. On a terminal a bar shows how many images are
-    done, and one for each large image how far the service is with it.
+    Each image gets NAME.json with the service's answer, and what else is asked for:
+
+    \b
+      csv      NAME.rle.csv       Kaggle rows
+      table    NAME.objects.csv   one row per object
+      tiff     NAME.labels.tif    label image
+      overlay  NAME.overlay.png   outlines over the image
+      geojson  NAME.geojson       outlines for QuPath
+      rois     NAME.rois.zip      outlines for ImageJ's ROI Manager
+      coco     NAME.coco.json     COCO data set
+
+    All but json, csv and table take a request of their own. summary.csv has one row per image, and summary.csv.journal
+    what the results were made of: images whose results are there already, made of the same file with the same options,
+    are skipped. Failed ones are listed at the end, and the exit status is 1. On a terminal a bar shows how many images
+    are done, and one for each large image how far the service is with it.
 
     \b
     Examples:
       monolayer segment frame.tif
-      monolayer segment plate1 --out results -f table -f png
+      monolayer segment plate1 --out results -f table -f overlay
       monolayer segment 'day*/*.png' --set measurements=true --set min_area_px=30
       monolayer segment stack.ome.tif --set channel=1 --set z=4 --method kmeans
     """  # noqa: D301 - \b tells click to keep the lines as they are
@@ -84,7 +104,8 @@ def segment(
                 if form in _MADE_HERE:
                     data = _MADE_HERE[form](result)
                 else:
-                    data = await client.segment_as(content, _ASKED_FOR[form], **cast("ConfluencyOptions", named))
+                    fitting = {name: named[name] for name in named if form in ONLY_IN.get(name, OutputForm)}
+                    data = await client.segment(content, format=_ASKED_FOR[form], **cast("SegmentOptions", fitting))
                 write_atomically(path, data)
             return result.image.sha256
 

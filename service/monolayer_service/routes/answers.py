@@ -7,7 +7,7 @@ from urllib.parse import quote
 from fastapi import Response
 
 from monolayer_service.analysis import Analysis
-from monolayer_service.forms import MEDIA_TYPES
+from monolayer_service.media_types import FORM_KINDS, Form
 from monolayer_service.options import Call, query_parameters
 from monolayer_service.schemas import ErrorAnswer
 from monolayer_service.uploads import IMAGE_FIELD, JSON, MULTIPART, RAW_MEDIA_TYPES
@@ -28,7 +28,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def answer(body: bytes, form: str, analysis: Analysis) -> Response:
+def answer(body: bytes, form: Form, analysis: Analysis) -> Response:
     """Send a rendered answer; who found the objects stands in headers too, since not every form has a place for it."""
     headers = {"X-Method": analysis.segmentation.method, "Vary": "Accept"}
     if analysis.model is not None:
@@ -36,9 +36,9 @@ def answer(body: bytes, form: str, analysis: Analysis) -> Response:
     if analysis.fallback is not None:
         headers["X-Fallback"] = header_text(analysis.fallback.reason)
     if form != "json":
-        file_name = quote(f"{analysis.source.image_id}.{form}", safe="")
+        file_name = quote(f"{analysis.source.image_id}{FORM_KINDS[form].suffix}", safe="")
         headers["Content-Disposition"] = f"inline; filename*=UTF-8''{file_name}"
-    return Response(body, media_type=MEDIA_TYPES[form], headers=headers)
+    return Response(body, media_type=FORM_KINDS[form].media_type, headers=headers)
 
 
 def header_text(text: str) -> str:

@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from monolayer_service.analysis import Analysis
 from monolayer_service.dependencies import Desk
 from monolayer_service.errors import respond_to_failure
-from monolayer_service.forms import MEDIA_TYPES
+from monolayer_service.media_types import FORM_KINDS
 
 Compute = Callable[[], Coroutine[Any, Any, tuple[bytes, Analysis]]]
 
@@ -45,7 +45,7 @@ class ProgressResponse(StreamingResponse):
     """
 
     def __init__(self, compute: Compute, desk: Desk) -> None:
-        super().__init__(_lines(compute, desk), media_type=MEDIA_TYPES["ndjson"], headers=_HEADERS)
+        super().__init__(_lines(compute, desk), media_type=FORM_KINDS["ndjson"].media_type, headers=_HEADERS)
         self._stay = desk.stay.pop_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,10 +11,14 @@ from monolayer_service.schemas import SegmentAnswer
 
 router = APIRouter()
 
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
 _FORMS = {
-    "text/csv": {"schema": {"type": "string"}},
-    "image/tiff": {"schema": {"type": "string", "format": "binary"}},
-    "image/png": {"schema": {"type": "string", "format": "binary"}},
+    "text/csv": {"schema": {"type": "string", "description": "Kaggle rows, or with `format=table` a row an object"}},
+    "image/tiff": _BINARY,
+    "image/png": _BINARY,
+    "application/geo+json": {"schema": {"type": "object", "description": "FeatureCollection with the outlines"}},
+    "application/zip": _BINARY,
     "application/x-ndjson": {
         "schema": {
             "type": "string",
@@ -36,7 +40,7 @@ _FORMS = {
     openapi_extra=describe_single("segment"),
 )
 async def segment(visit: SingleImage) -> Response:
-    """Find the objects; answer with run lengths and measurements, Kaggle rows, a label image or an overlay."""
+    """Find the objects; answer in the form that is asked for, JSON with run lengths where none is."""
     image, query, desk = visit
 
     async def compute() -> tuple[bytes, Analysis]:

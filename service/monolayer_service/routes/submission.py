@@ -9,7 +9,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Response
 
 from monolayer_service.dependencies import CheckedImages
-from monolayer_service.forms import MEDIA_TYPES, render_submission
+from monolayer_service.forms import render_submission
+from monolayer_service.media_types import FORM_KINDS
 from monolayer_service.options import query_parameters
 from monolayer_service.routes.answers import ERROR_RESPONSES, header_text
 from monolayer_service.submission import SubmissionTable
@@ -46,7 +47,7 @@ async def submission(visit: CheckedImages) -> Response:
     images, query, desk = visit
     table = await desk.analyse_set(images, query)
     body = await desk.write(render_submission, table.rows)
-    return Response(body, media_type=MEDIA_TYPES[query.form], headers=_announcements(table))
+    return Response(body, media_type=FORM_KINDS[query.form].media_type, headers=_announcements(table))
 
 
 def name_skipped(image_ids: Sequence[str]) -> str:

@@ -1,0 +1,173 @@
+"""The forms of an answer as a caller gets them, opened by the libraries that people open them with."""
+
+import contextlib
+import csv
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import tifffile
+from roifile import ImagejRoi
+from shapely.geometry import shape
+
+from monolayer_service.media_types import FORM_KINDS
+
+BY_ACCEPT = [form for form, kind in FORM_KINDS.items() if kind.by_accept and form != "ndjson"]
+
+
+@pytest.mark.parametrize("form", BY_ACCEPT)
+def test_the_media_type_asks_for_the_same_as_the_option(client, blobs_png, post_png, form):
+    by_option = post_png(client, format=form)
+    headers = {"Content-Type": "image/png", "Accept": FORM_KINDS[form].bare_type}
+    by_accept = client.post("/v1/segment", content=blobs_png, headers=headers)
+    assert by_accept.content == by_option.content
+    assert by_accept.headers["content-type"] == by_option.headers["content-type"] == FORM_KINDS[form].media_type
+
+
+def test_the_media_types_are_those_that_tools_register():
+    assert {form: kind.bare_type for form, kind in FORM_KINDS.items()} == {
+        "json": "application/json",
+        "csv": "text/csv",
+        "table": "text/csv",
+        "tiff": "image/tiff",
+        "overlay": "image/png",
+        "geojson": "application/geo+json",
+        "rois": "application/zip",
+        "coco": "application/json",
+        "ndjson": "application/x-ndjson",
+    }
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("csv", "frame.rle.csv"),
+        ("table", "frame.objects.csv"),
+        ("tiff", "frame.labels.tif"),
+        ("overlay", "frame.overlay.png"),
+        ("geojson", "frame.geojson"),
+        ("rois", "frame.rois.zip"),
+        ("coco", "frame.coco.json"),
+    ],
+)
+def test_a_browser_saves_it_under_a_name_that_tools_know(client, post_png, form, name):
+    answer = post_png(client, format=form, image_id="frame")
+    assert answer.headers["content-disposition"] == f"inline; filename*=UTF-8''{name}"
+    assert answer.headers["x-method"] == "unet"
+
+
+def test_geojson_says_the_same_as_json(client, post_png):
+    query = {"measurements": True, "pixel_size_um": 0.5}
+    instances = post_png(client, **query).json()["instances"]
+    features = post_png(client, format="geojson", **query).json()["features"]
+    for instance, feature in zip(instances, features, strict=True):
+        geometry, properties = shape(feature["geometry"]), feature["properties"]
+        assert geometry.is_valid
+        assert geometry.area == instance["area_px"]
+        # Coordinates are corners: the middle of a pixel lies half a pixel further on.
+        assert geometry.centroid.x == pytest.approx(instance["centroid"]["x"] + 0.5, abs=1e-3)
+        assert geometry.centroid.y == pytest.approx(instance["centroid"]["y"] + 0.5, abs=1e-3)
+        assert properties["classification"]["name"] == instance["class"]
+        names = set(instance) - {"id", "class", "bbox", "centroid", "rle"}
+        assert properties["measurements"] == {name: instance[name] for name in names}
+
+
+def test_rois_are_the_objects(client, post_png, blobs):
+    answer = post_png(client, format="rois")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        rois = [ImagejRoi.frombytes(archive.read(name)) for name in archive.namelist()]
+    assert [roi.name for roi in rois] == ["0001", "0002", "0003"]
+    assert [(roi.top, roi.left, roi.bottom, roi.right) for roi in rois] == [
+        (15, 20, 36, 41),
+        (48, 73, 73, 98),
+        (67, 17, 84, 34),
+    ]
+
+
+def test_coco_says_the_same_as_json(client, post_png, tmp_path):
+    from pycocotools.coco import COCO
+
+    instances = post_png(client, model="blood", rle="coco").json()["instances"]
+    path = tmp_path / "coco.json"
+    path.write_bytes(post_png(client, model="blood", format="coco", image_id="frame").content)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(path))
+    assert coco.imgs[1]["file_name"] == "frame"
+    assert {number: category["name"] for number, category in coco.cats.items()} == {1: "rbc", 2: "wbc"}
+    annotations = list(coco.anns.values())
+    assert [one["segmentation"] for one in annotations] == [instance["rle"] for instance in instances]
+    assert [coco.cats[one["category_id"]]["name"] for one in annotations] == [one["class"] for one in instances]
+    assert [one["score"] for one in annotations] == [instance["score"] for instance in instances]
+
+
+@pytest.mark.parametrize("query", [{}, {"pixel_size_um": 0.5, "measurements": True}], ids=["plain", "all"])
+def test_the_table_says_the_same_as_json(client, post_png, query):
+    instances = post_png(client, image_id="=frame", **query).json()["instances"]
+    answer = post_png(client, format="table", image_id="=frame", **query)
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert len(rows) == len(instances) == 3
+    for row, instance in zip(rows, instances, strict=True):
+        assert row["image_id"] == "'=frame"
+        assert [float(row[f"bbox_{part}_px"]) for part in instance["bbox"]] == list(instance["bbox"].values())
+        assert [float(row[f"centroid_{part}_px"]) for part in "yx"] == [instance["centroid"][part] for part in "yx"]
+        for name in set(instance) - {"class", "bbox", "centroid", "rle"}:
+            assert float(row[name]) == instance[name]
+
+
+def test_a_label_image_has_its_axes_and_pixel_size(client, post_png, blobs):
+    answer = post_png(client, format="tiff", pixel_size_um=0.325)
+    with tifffile.TiffFile(io.BytesIO(answer.content)) as file:
+        [series] = file.series
+        assert (series.kind, series.axes, series.dtype) == ("imagej", "YX", np.uint16)
+        assert file.imagej_metadata["unit"] == "micron"
+        pixels, micrometres = file.pages[0].tags["XResolution"].value
+        assert micrometres / pixels == pytest.approx(0.325)
+        assert file.pages[0].tags["YResolution"].value == (pixels, micrometres)
+        np.testing.assert_array_equal(series.asarray() > 0, blobs > 100)
+
+
+@pytest.mark.parametrize("form", ["table", "geojson", "rois", "coco"])
+def test_kmeans_has_no_scores_in_any_form(client, post_png, form):
+    answer = post_png(client, format=form, method="kmeans", clusters=2)
+    assert answer.status_code == 200
+    if form == "table":
+        assert [row["score"] for row in csv.DictReader(io.StringIO(answer.text))] == [""] * 3
+    elif form == "rois":
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            assert ImagejRoi.frombytes(archive.read("0001.roi")).properties == {"class": "object"}
+    else:
+        assert "score" not in answer.text
+
+
+@pytest.mark.parametrize("form", ["csv", "table", "tiff", "overlay", "geojson", "rois", "coco"])
+def test_an_image_without_objects_has_every_form(client, post_png, form):
+    answer = post_png(client, format=form, min_area_px=10_000)
+    assert answer.status_code == 200
+    if form == "geojson":
+        assert answer.json() == {"type": "FeatureCollection", "features": []}
+    elif form == "rois":
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            assert archive.namelist() == []
+    elif form == "coco":
+        assert json.loads(answer.content)["annotations"] == []
+
+
+@pytest.mark.parametrize(
+    ("form", "option"),
+    [
+        *((form, "measurements") for form in ("csv", "tiff", "overlay", "rois", "coco")),
+        *((form, option) for form in ("table", "geojson") for option in ("rle", "polygons")),
+    ],
+)
+def test_an_option_without_a_place_in_the_form_is_refused(client, post_png, form, option):
+    answer = post_png(client, format=form, **{option: "kaggle" if option == "rle" else "true"})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"] == f"option {option} does not act in an answer of the form {form}"
+
+
+def test_the_old_name_of_the_overlay_is_not_known(client, post_png):
+    answer = post_png(client, format="png")
+    assert answer.status_code == 422
+    assert "overlay" in answer.json()["error"]["message"]
