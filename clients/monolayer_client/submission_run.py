@@ -68,7 +68,7 @@ def make_table(entries: Sequence[Rows]) -> bytes:
     file = io.StringIO(newline="")
     write_submission(file, {entry.image_id: entry.rows for entry in entries})
     file.seek(0)
-    problems = validate_submission(file, {entry.image_id: (entry.height, entry.width) for entry in entries})
+    problems = validate_submission(file, {entry.image_id: (entry.height, entry.width) for entry in entries}).problems
     if problems:
         raise ServiceFaultError(f"the service's answers make no valid submission: {problems[0]}")
     return file.getvalue().encode()

@@ -1,6 +1,7 @@
 """Rows of Kaggle's CSV tables, each with its line number, so that a complaint says where to look."""
 
 import csv
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,13 +56,10 @@ def read_rows(
         The table is malformed and there is no list for its problems.
     """
     if isinstance(file, Path):
-        try:
-            with file.open(encoding="utf-8-sig", newline="") as opened:
-                yield from read_rows(opened, columns, exact=exact, problems=problems)
-        except UnicodeDecodeError as error:
-            _report(Problem(f"the file is no UTF-8 text: {error}"), problems)
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            yield from read_rows(opened, columns, exact=exact, problems=problems)
         return
-    with _long_fields():
+    with _LONG_FIELDS.admitted():
         reader = csv.reader(file, strict=True)
         try:
             header = [name.strip() for name in next(reader, [])]
@@ -83,6 +81,8 @@ def read_rows(
                 line = reader.line_num + 1
         except csv.Error as error:
             _report(Problem(f"is no CSV: {error}", reader.line_num), problems)
+        except UnicodeDecodeError as error:
+            _report(Problem(f"the file is no UTF-8 text: {error}"), problems)
 
 
 def _report(problem: Problem, problems: list[Problem] | None) -> None:
@@ -91,11 +91,31 @@ def _report(problem: Problem, problems: list[Problem] | None) -> None:
     problems.append(problem)
 
 
-@contextmanager
-def _long_fields() -> Iterator[None]:
-    """Let the csv module read fields above its 128 KiB: a large object in a large image needs more."""
-    before = csv.field_size_limit(2**31 - 1)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+class _LongFields:
+    """Lets the csv module read fields above its 128 KiB: a large object in a large image needs more.
+
+    The limit is the process's: it is raised for the first of the tables that are read at the same time, in whatever
+    threads, and put back after the last one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tables = 0
+        self._limit = 0
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        with self._lock:
+            if not self._tables:
+                self._limit = csv.field_size_limit(2**31 - 1)
+            self._tables += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._tables -= 1
+                if not self._tables:
+                    csv.field_size_limit(self._limit)
+
+
+_LONG_FIELDS = _LongFields()

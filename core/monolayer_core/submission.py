@@ -6,7 +6,7 @@ with an empty second field. A solution has ``Height``, ``Width`` and ``Usage`` b
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -22,7 +22,10 @@ from monolayer_core.runs import Runs, find_overlap, find_runs
 
 HEADER = ("ImageId", "EncodedPixels")
 SOLUTION_HEADER = (*HEADER, "Height", "Width", "Usage")
+SIZES_HEADER = ("ImageId", "Height", "Width")
 IGNORED = "ignored"
+
+_BAD_SIZE = "Height and Width are no numbers, or not the same in all rows"
 
 _UNKNOWN_SIDE = 1 << 24
 """Stands for the sides of an image whose size is not known: no run of a real image leaves it."""
@@ -48,6 +51,23 @@ class SubmissionScore:
     def kaggle_score(self) -> float:
         """The competition's score: the mean over all images of the truth."""
         return float(np.mean([scores.kaggle_score for scores in self.images.values()]))
+
+
+@dataclass(frozen=True)
+class SubmissionCheck:
+    """What a submission table holds, and everything that is wrong with it.
+
+    Attributes
+    ----------
+    problems : tuple of Problem
+        In the order of their lines; none means that the table may be handed in.
+    image_count, object_count : int
+        Images, and rows with run lengths, of those that are well formed.
+    """
+
+    problems: tuple[Problem, ...]
+    image_count: int
+    object_count: int
 
 
 def write_submission(file: Path | TextIO, images: Mapping[str, Sequence[str]]) -> None:
@@ -94,8 +114,13 @@ def read_submission(file: Path | TextIO) -> dict[str, list[str]]:
     return images
 
 
-def validate_submission(file: Path | TextIO, sizes: Mapping[str, tuple[int, int]] | None = None) -> list[Problem]:
-    """List everything that is wrong with a submission table; an empty list means that it may be handed in.
+def validate_submission(
+    file: Path | TextIO,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> SubmissionCheck:
+    """List everything that is wrong with a submission table.
 
     Parameters
     ----------
@@ -104,12 +129,18 @@ def validate_submission(file: Path | TextIO, sizes: Mapping[str, tuple[int, int]
     sizes : mapping, optional
         Height and width of every image that must be there. Without it, runs outside an image, missing and unknown
         images cannot be noticed.
+    check : callable
+        Called for every row and every image; what it raises ends the work.
     """
     problems: list[Problem] = []
     rows_of: dict[str, list[TableRow]] = {}
     for row in read_rows(file, HEADER, exact=True, problems=problems):
+        check()
         rows_of.setdefault(row.image_id, []).append(row)
+    object_count = 0
     for image_id, rows in rows_of.items():
+        check()
+        object_count += sum(1 for row in rows if row.fields["EncodedPixels"].strip())
         if sizes is not None and image_id not in sizes:
             problems.append(Problem("the image is not known", rows[0].line, image_id))
         else:
@@ -117,8 +148,25 @@ def validate_submission(file: Path | TextIO, sizes: Mapping[str, tuple[int, int]
             problems.extend(_problems_of_image(rows, *size))
     problems.sort(key=lambda problem: problem.line or 0)
     if sizes is not None:
-        problems.extend(Problem("the image is missing", None, image_id) for image_id in sizes.keys() - rows_of.keys())
-    return problems
+        problems.extend(Problem("the image is missing", None, name) for name in sizes if name not in rows_of)
+    return SubmissionCheck(tuple(problems), len(rows_of), object_count)
+
+
+def read_sizes(file: Path | TextIO) -> dict[str, tuple[int, int]]:
+    """Read the height and width of images: a table with the columns of `SIZES_HEADER`, and any others.
+
+    Raises
+    ------
+    SubmissionError
+        The table is malformed, or a height or width is no number or not the same in all rows of an image.
+    """
+    sizes: dict[str, tuple[int, int]] = {}
+    for row in read_rows(file, SIZES_HEADER):
+        height, width = row.fields["Height"].strip(), row.fields["Width"].strip()
+        is_size = _is_side(height) and _is_side(width)
+        if not is_size or sizes.setdefault(row.image_id, (int(height), int(width))) != (int(height), int(width)):
+            raise SubmissionError(str(Problem(_BAD_SIZE, row.line, row.image_id)))
+    return sizes
 
 
 def read_solution(file: Path | TextIO) -> dict[str, Runs]:
@@ -142,8 +190,7 @@ def read_solution(file: Path | TextIO) -> dict[str, Runs]:
         sizes = {(row.fields["Height"].strip(), row.fields["Width"].strip()) for row in rows}
         height, width = min(sizes)
         if len(sizes) > 1 or not _is_side(height) or not _is_side(width):
-            problem = Problem("Height and Width are no numbers, or not the same in all rows", rows[0].line, image_id)
-            raise SubmissionError(str(problem))
+            raise SubmissionError(str(Problem(_BAD_SIZE, rows[0].line, image_id)))
         encoded = [text for row in rows if (text := row.fields["EncodedPixels"].strip())]
         try:
             runs = parse_kaggle(encoded, int(height), int(width))

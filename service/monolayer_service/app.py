@@ -18,7 +18,7 @@ from monolayer_service.dependencies import Services
 from monolayer_service.errors import install_handlers
 from monolayer_service.housekeeping import keep_house
 from monolayer_service.registry import load_registry
-from monolayer_service.routes import confluency, docs, health, models, segment, submission
+from monolayer_service.routes import confluency, docs, health, models, segment, submission, validate
 from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.metrics import Metrics
@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     install_handlers(app)
-    for routes in (segment, confluency, submission, models, health, docs):
+    for routes in (segment, confluency, submission, validate, models, health, docs):
         app.include_router(routes.router)
     # The last one added stands outermost: every answer carries a request id, also that to an error nobody foresaw.
     app.add_middleware(Telemetry, metrics=metrics)

@@ -22,6 +22,7 @@ from monolayer_core.image_io import ImageLimits
 from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.ticket import Ticket
 from monolayer_service.analysis import Analysis, Analyst, NamedImage, check_header, decode
+from monolayer_service.errors import UnknownOptionError
 from monolayer_service.media_types import FORM_KINDS, RECORD_FORMS, Form
 from monolayer_service.negotiation import choose_form
 from monolayer_service.options import Call, Options, read_options, refuse_idle_in
@@ -31,7 +32,8 @@ from monolayer_service.settings import Settings
 from monolayer_service.submission import ImageSet, SubmissionTable, analyse_submission, check_headers
 from monolayer_service.telemetry.metrics import Metrics
 from monolayer_service.telemetry.timings import Timings
-from monolayer_service.uploads import BodyLimits, read_image, read_images
+from monolayer_service.uploads import TABLE_FIELDS, BodyLimits, UploadedTables, read_image, read_images, read_tables
+from monolayer_service.validation import MAX_TABLE_BYTES
 
 P = ParamSpec("P")
 
@@ -181,6 +183,32 @@ async def receive_images(request: Request) -> AsyncIterator[SetVisit]:
 
 
 CheckedImages = Annotated[SetVisit, Depends(receive_images, scope="function")]
+
+
+class TableVisit(NamedTuple):
+    """A submission table, and the ticket of the thread that checks it."""
+
+    tables: UploadedTables
+    ticket: Ticket
+
+
+async def receive_tables(request: Request) -> AsyncIterator[TableVisit]:
+    """Take in a submission table that is to be checked; it has no pixels, and waits for a thread only."""
+    services, timings = await services_of(request), _timings_of(request)
+    if given := sorted(request.query_params):
+        raise UnknownOptionError(f"option {given[0]!r} is not known: this call has none")
+    choose_form(request.headers.get("accept", ""), ("json",))
+    settings = services.settings
+    limits = BodyLimits(min(settings.max_body_bytes, MAX_TABLE_BYTES), len(TABLE_FIELDS), settings.upload_seconds)
+    async with AsyncExitStack() as stay:
+        ticket = await stay.enter_async_context(services.gate.enter())
+        with timings.measure("upload"):
+            tables = await read_tables(request, ticket, limits)
+        await stay.enter_async_context(_taken_turn(request, ticket, 0.0, timings))
+        yield TableVisit(tables, ticket)
+
+
+ReceivedTables = Annotated[TableVisit, Depends(receive_tables, scope="function")]
 
 
 def image_limits(settings: Settings) -> ImageLimits:

@@ -139,6 +139,7 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(
         UnknownOptionError, HTTPStatus.UNPROCESSABLE_ENTITY, "an option is not known; the message names the nearest"
     ),
+    ErrorRow(core.SubmissionError, HTTPStatus.UNPROCESSABLE_ENTITY, "the table of image sizes is malformed"),
     ErrorRow(
         RejectedImagesError, HTTPStatus.UNPROCESSABLE_ENTITY, "images of a submission failed; `failures` lists them"
     ),

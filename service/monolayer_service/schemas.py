@@ -177,6 +177,24 @@ class SegmentAnswer(ConfluencyAnswer):
     rle: RleInfo | None
 
 
+class Finding(Schema):
+    """Something that is wrong with a submission table."""
+
+    message: str
+    line: int | None = Field(description="from 1 with the header; null where it is about the whole table")
+    image_id: str | None = Field(description="at most its first 255 characters")
+
+
+class ValidationAnswer(Schema):
+    """Answer of `/v1/validate`."""
+
+    valid: bool
+    image_count: int = Field(description="images with a well-formed row")
+    object_count: int = Field(description="rows with run lengths")
+    problem_count: int
+    problems: list[Finding] = Field(description="the first 1000, in the order of their lines")
+
+
 class BundleInfo(Schema):
     """One bundle of the folder."""
 

@@ -6,7 +6,7 @@ Bodies are counted while they arrive and kept in memory, never on disk. Nothing 
 import asyncio
 import binascii
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TypeVar
@@ -18,7 +18,7 @@ from starlette.requests import Request
 from monolayer_core.errors import EmptyImageError, ImageTooLargeError
 from monolayer_service.admission.ticket import Ticket
 from monolayer_service.errors import BadBodyError, MediaTypeError, UnknownOptionError, UploadTimeoutError
-from monolayer_service.multipart import read_parts
+from monolayer_service.multipart import Part, read_parts
 from monolayer_service.options import IMAGE_ID_PATTERN, MAX_IMAGE_ID_CHARACTERS
 
 T = TypeVar("T")
@@ -28,6 +28,9 @@ JSON = "application/json"
 RAW_MEDIA_TYPES = ("image/png", "image/jpeg", "image/tiff", "image/bmp", "application/x-npy")
 IMAGE_FIELD = "image"
 IMAGES_FIELD = "images"
+CSV = "text/csv"
+SUBMISSION_FIELD = "submission"
+TABLE_FIELDS = (SUBMISSION_FIELD, "sizes")
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,43 @@ async def read_images(request: Request, ticket: Ticket, limits: BodyLimits) -> l
     return await _read_multipart(request, ticket, limits, IMAGES_FIELD)
 
 
+@dataclass(frozen=True)
+class UploadedTables:
+    """A submission table as it was sent, and the table of its images' sizes where one was."""
+
+    submission: bytes
+    sizes: bytes | None = None
+
+
+async def read_tables(request: Request, ticket: Ticket, limits: BodyLimits) -> UploadedTables:
+    """Read a submission table: the body itself as CSV, or multipart files `submission` and, if need be, `sizes`.
+
+    Raises
+    ------
+    ImageTooLargeError
+        The body is larger than `limits` admit; known from its announced length where there is one.
+    MediaTypeError
+        The body's media type or content encoding is not read.
+    BadBodyError
+        The multipart is broken, lacks the submission, or holds a table twice.
+    UploadTimeoutError
+        The body did not arrive in time.
+    """
+    media_type = _media_type(request)
+    if media_type == CSV:
+        return UploadedTables(await _in_time(_read_raw(request, ticket, limits), limits))
+    if media_type != MULTIPART:
+        raise MediaTypeError(f"send the table as {CSV} or as file of {MULTIPART}, not as {media_type or 'nothing'}")
+    tables: dict[str, bytes] = {}
+    for part in await _read_files(request, ticket, limits, TABLE_FIELDS):
+        if part.name in tables:
+            raise BadBodyError(f"form field {part.name!r} is there twice")
+        tables[part.name] = bytes(part.data)
+    if SUBMISSION_FIELD not in tables:
+        raise BadBodyError(f"there is no form field {SUBMISSION_FIELD!r} in the body")
+    return UploadedTables(**tables)
+
+
 def decode_json_image(body: bytes) -> bytes:
     """Take the bytes out of ``{"image": "<base64>"}``; line breaks in the base64 are allowed.
 
@@ -151,19 +191,26 @@ async def _read_raw(request: Request, ticket: Ticket, limits: BodyLimits) -> byt
 
 
 async def _read_multipart(request: Request, ticket: Ticket, limits: BodyLimits, field: str) -> list[UploadedFile]:
+    parts = await _read_files(request, ticket, limits, (field,))
+    if not parts:
+        raise BadBodyError(f"there is no form field {field!r} in the body")
+    return [_not_empty(UploadedFile(bytes(part.data), part.file_name)) for part in parts]
+
+
+async def _read_files(request: Request, ticket: Ticket, limits: BodyLimits, fields: Sequence[str]) -> list[Part]:
+    """Read the parts of a multipart body, all of which must be files in one of the fields."""
     content_type = request.headers["content-type"]
     chunks = _counted_stream(request, ticket, limits)
     parts = await _in_time(read_parts(content_type, chunks, max_files=limits.max_files), limits)
     for part in parts:
-        if part.name != field:
+        if part.name not in fields:
+            known = " or ".join(map(repr, fields))
             raise UnknownOptionError(
-                f"form field {part.name[:64]!r} is not known: send {field!r}; options are query parameters"
+                f"form field {part.name[:64]!r} is not known: send {known}; options are query parameters"
             )
         if part.file_name is None:
-            raise BadBodyError(f"form field {field!r} must be a file: give it a file name")
-    if not parts:
-        raise BadBodyError(f"there is no form field {field!r} in the body")
-    return [_not_empty(UploadedFile(bytes(part.data), part.file_name)) for part in parts]
+            raise BadBodyError(f"form field {part.name!r} must be a file: give it a file name")
+    return parts
 
 
 async def _in_time(reading: Awaitable[T], limits: BodyLimits) -> T:

@@ -178,7 +178,7 @@ CASES = [
     Case("one cluster", 422, "invalid_option", png(), path="/v1/segment?method=kmeans&clusters=1"),
     Case("clusters without K-means", 422, "invalid_option", png(), path="/v1/segment?clusters=3", says="method=kmeans"),
     Case("a threshold with K-means", 422, "invalid_option", png(), path="/v1/segment?method=kmeans&threshold=0.5"),
-    Case("run lengths for a picture", 422, "invalid_option", png(), path="/v1/segment?format=png&rle=coco"),
+    Case("run lengths for a picture", 422, "invalid_option", png(), path="/v1/segment?format=overlay&rle=coco"),
     Case("on_error for one image", 422, "unknown_option", png(), path="/v1/segment?on_error=skip", says="does not act"),
     Case("run lengths from confluency", 422, "unknown_option", png(), path="/v1/confluency?rle=coco"),
     Case("a name with a line break", 422, "invalid_option", png(), path="/v1/segment?image_id=a%0Ab"),

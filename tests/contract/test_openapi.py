@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from monolayer_core.image_io import encode_png
 from monolayer_service.app import create_app
+from monolayer_service.media_types import FORM_KINDS
 from monolayer_service.openapi import render_openapi
 from monolayer_service.schemas import (
     BundleInfo,
@@ -18,6 +19,7 @@ from monolayer_service.schemas import (
     ErrorAnswer,
     Health,
     SegmentAnswer,
+    ValidationAnswer,
     Version,
 )
 from monolayer_service.settings import Settings
@@ -49,10 +51,12 @@ def test_every_reference_of_the_description_leads_somewhere():
     assert references <= set(schemas)
 
 
-@pytest.mark.parametrize("path", ["/v1/segment", "/v1/confluency", "/v1/submission"])
+@pytest.mark.parametrize("path", ["/v1/segment", "/v1/confluency", "/v1/submission", "/v1/validate"])
 def test_every_status_a_call_can_give_is_described(path):
     operation = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["paths"][path]["post"]
-    assert set(operation["responses"]) == {"200", "400", "404", "406", "408", "413", "415", "422", "429", "500", "503"}
+    statuses = {"200", "400", "404", "406", "408", "413", "415", "422", "429", "500", "503"}
+    no_model_to_name = {"404"} if path == "/v1/validate" else set()
+    assert set(operation["responses"]) == statuses - no_model_to_name
     assert operation["requestBody"]["required"] is True
 
 
@@ -97,3 +101,14 @@ def test_errors_are_what_the_schema_says(client, blobs_png):
 )
 def test_other_answers_are_what_the_schema_says(client, path, schema):
     schema.model_validate_json(client.get(path).content)
+
+
+@pytest.mark.parametrize("table", ["ImageId,EncodedPixels\na,1 2\n", "nonsense"])
+def test_findings_are_what_the_schema_says(client, table):
+    answer = client.post("/v1/validate", content=table, headers={"Content-Type": "text/csv"})
+    assert ValidationAnswer.model_validate_json(answer.content).valid == (table != "nonsense")
+
+
+def test_every_form_of_an_answer_is_described():
+    segment = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["paths"]["/v1/segment"]["post"]
+    assert set(segment["responses"]["200"]["content"]) == {kind.bare_type for kind in FORM_KINDS.values()}

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monolayer_core.errors import SubmissionError
+from monolayer_core.kaggle_table import read_rows
 from monolayer_core.metrics import kaggle_score
 from monolayer_core.rle import encode_kaggle
 from monolayer_core.runs import find_runs, paint_runs
 from monolayer_core.submission import (
+    HEADER,
+    read_sizes,
     read_solution,
     read_submission,
     score_submission,
@@ -41,12 +44,67 @@ def written(images):
     return file.getvalue()
 
 
+def read_submission_rows(text):
+    return read_rows(io.StringIO(text, newline=""), HEADER)
+
+
 def problems(text, sizes=None):
-    return [str(problem) for problem in validate_submission(io.StringIO(text, newline=""), sizes)]
+    return [str(problem) for problem in validate_submission(io.StringIO(text, newline=""), sizes).problems]
 
 
 def test_every_object_has_a_row_and_an_empty_image_an_empty_one():
     assert written({"a": ["1 2 5 1", "3 1"], "empty": []}) == GOOD
+
+
+def test_the_check_counts_images_and_objects():
+    check = validate_submission(io.StringIO(GOOD, newline=""))
+    assert (check.problems, check.image_count, check.object_count) == ((), 2, 2)
+
+
+def test_missing_images_are_listed_in_the_order_of_their_sizes():
+    assert problems(GOOD, {"z": (1, 1), **SIZES, "b": (1, 1)}) == [
+        "image z: the image is missing",
+        "image b: the image is missing",
+    ]
+
+
+def test_what_the_check_raises_ends_it():
+    def stop():
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        validate_submission(io.StringIO(GOOD, newline=""), check=stop)
+
+
+def test_bytes_that_are_no_text_are_a_problem_of_any_file():
+    file = io.TextIOWrapper(io.BytesIO(GOOD.encode() + b"\xff,\n"), encoding="utf-8-sig", newline="")
+    assert str(validate_submission(file).problems[0]).startswith("the file is no UTF-8 text")
+
+
+def test_tables_with_long_fields_can_be_read_side_by_side():
+    row = f"a,{' '.join(f'{2 * i + 1} 1' for i in range(40_000))}\n"
+    limit = csv.field_size_limit()
+    first = read_submission_rows(f"ImageId,EncodedPixels\n{row}{row}")
+    second = read_submission_rows(f"ImageId,EncodedPixels\n{row}")
+    next(first)
+    assert len(list(second)) == 1
+    assert len(list(first)) == 1
+    assert csv.field_size_limit() == limit
+
+
+def test_sizes_are_read_from_any_table_that_has_them():
+    assert read_sizes(io.StringIO(SOLUTION.replace("0,0,Ignored", "7,5,Ignored"), newline="")) == {
+        "a": (2, 3),
+        "b": (4, 4),
+        "ignored": (7, 5),
+        "half ignored": (2, 2),
+    }
+
+
+@pytest.mark.parametrize("rows", ["a,0,3", "a,2,x", "a,2,3\na,3,2", "a,2,", "a,1e3,2"])
+def test_sizes_that_are_none_are_refused_with_their_line(rows):
+    with pytest.raises(SubmissionError, match=f"line {rows.count(chr(10)) + 2}, image a: Height and Width"):
+        read_sizes(io.StringIO(f"ImageId,Height,Width\n{rows}\n", newline=""))
 
 
 def test_labels_without_pixels_get_no_row():
@@ -64,7 +122,7 @@ def test_a_file_is_written_and_read_back(tmp_path):
     write_submission(path, images)
     assert b"\r" not in path.read_bytes()
     assert read_submission(path) == images
-    assert validate_submission(path) == []
+    assert not validate_submission(path).problems
 
 
 @given(st.dictionaries(table_texts.filter(lambda name: name == name.strip()), st.lists(st.just("1 2"), max_size=3)))
@@ -145,7 +203,7 @@ def test_all_problems_are_listed_in_the_order_of_the_lines():
 def test_a_file_that_is_no_text_is_a_problem(tmp_path):
     path = tmp_path / "submission.csv"
     path.write_bytes(b"\x89PNG\r\n\xff\xfe")
-    assert next(str(problem) for problem in validate_submission(path)).startswith("the file is no UTF-8 text")
+    assert next(str(problem) for problem in validate_submission(path).problems).startswith("the file is no UTF-8 text")
     with pytest.raises(SubmissionError, match="UTF-8"):
         read_submission(path)
 

@@ -9,7 +9,7 @@ from monolayer_client.cli.console import explained, out, progress
 from monolayer_client.file_sources import open_source
 from monolayer_client.image_files import image_names
 from monolayer_client.image_pixels import image_size
-from monolayer_core.submission import read_submission, validate_submission
+from monolayer_core.submission import validate_submission
 
 MAX_LISTED = 100
 
@@ -34,16 +34,14 @@ def validate(
       monolayer validate submission.csv --images stage1_test.zip
     """  # noqa: D301 - \b tells click to keep the lines as they are
     with explained():
-        problems = validate_submission(submission, None if images is None else _sizes(images))
-        for problem in problems[:MAX_LISTED]:
+        check = validate_submission(submission, None if images is None else _sizes(images))
+        for problem in check.problems[:MAX_LISTED]:
             out().print(str(problem), markup=False, soft_wrap=True)
-        if len(problems) > MAX_LISTED:
-            out().print(f"and {len(problems) - MAX_LISTED} more problems")
-        if problems:
+        if len(check.problems) > MAX_LISTED:
+            out().print(f"and {len(check.problems) - MAX_LISTED} more problems")
+        if check.problems:
             raise typer.Exit(1)
-        rows = read_submission(submission)
-        objects = sum(len(encoded) for encoded in rows.values())
-        out().print(f"valid: {len(rows)} images, {objects} objects")
+        out().print(f"valid: {check.image_count} images, {check.object_count} objects")
 
 
 def _sizes(path: Path) -> dict[str, tuple[int, int]]:
