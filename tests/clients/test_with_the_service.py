@@ -1,10 +1,12 @@
 """The library and the command line against the real application, without a port."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
 import typing
+from pathlib import Path
 
 import httpx2
 import numpy as np
@@ -123,6 +125,19 @@ def test_other_forms_hold_the_same_objects(real, blobs_png):
     labels = tifffile.imread(io.BytesIO(real.segment(blobs_png, format="tiff")))
     np.testing.assert_array_equal(labels, result.labels())
     assert real.segment(blobs_png, format="overlay").startswith(b"\x89PNG")
+
+
+def test_the_python_of_the_documentation_opens_every_form(monkeypatch, real, blobs_png, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "answers.md").read_text(encoding="utf-8")
+    code = page.split("<!-- python -->\n```python\n")[1].split("```\n<!-- /python -->")[0]
+    (tmp_path / "frame.tif").write_bytes(blobs_png)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("monolayer_client.client.Client", lambda url: contextlib.nullcontext(real))
+    found = {}
+    exec(code, found)  # noqa: S102 - the page is ours
+    assert found["labels"].max() == len(found["rows"]) == len(found["outlines"]) == len(found["rois"]) == 3
+    areas = [int(row["area_px"]) for row in found["rows"]]
+    assert [outline.area for outline in found["outlines"]] == np.bincount(found["labels"].ravel())[1:].tolist() == areas
 
 
 @pytest.mark.parametrize(

@@ -50,19 +50,16 @@ def encode_geojson(
     body.write(b'{"type":"FeatureCollection","features":[')
     separator = b""
     for record, polygons in zip(records, trace_pixel_edges(runs), strict=True):
-        geometry = _geometry(polygons)
-        feature = {
-            "type": "Feature",
-            "id": str(uuid5(NAMESPACE_OID, image_sha256 + _text(geometry))),
-            "geometry": geometry,
-            "properties": {
-                "objectType": "detection",
-                "name": str(record["id"]),
-                "classification": classifications[record["class"]],
-                "measurements": _measurements(record),
-            },
+        geometry = _text(_geometry(polygons))  # most of a feature: written once, for the identifier too
+        properties = {
+            "objectType": "detection",
+            "name": str(record["id"]),
+            "classification": classifications[record["class"]],
+            "measurements": _measurements(record),
         }
-        body.write(separator + _text(feature).encode())
+        identifier = uuid5(NAMESPACE_OID, image_sha256 + geometry)
+        feature = f'{{"type":"Feature","id":"{identifier}","geometry":{geometry},"properties":{_text(properties)}}}'
+        body.write(separator + feature.encode())
         separator = b","
     body.write(b"]}")
     return body.getvalue()

@@ -48,8 +48,7 @@ def encode_imagej_rois(runs: RowRuns, records: Iterable[Mapping[str, Any]], clas
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for record, polygons in zip(records, trace_pixel_edges(runs), strict=True):
-            roi = _roi(polygons)
-            roi.name = f"{record['id']:0{digits}}"
+            roi = _roi(polygons, f"{record['id']:0{digits}}")
             roi.group = group_of.get(record["class"], 0)
             roi.props = "".join(f"{name}: {record[name]}\n" for name in ("class", "score") if record[name] is not None)
             entry = zipfile.ZipInfo(f"{roi.name}.roi", _FIRST_DATE)
@@ -58,15 +57,15 @@ def encode_imagej_rois(runs: RowRuns, records: Iterable[Mapping[str, Any]], clas
     return body.getvalue()
 
 
-def _roi(polygons: Sequence[Polygon]) -> ImagejRoi:
+def _roi(polygons: Sequence[Polygon], name: str) -> ImagejRoi:
     rings = [ring for polygon in polygons for ring in (polygon.outer, *polygon.holes)]
     corners = np.concatenate([polygon.outer for polygon in polygons])
     if len(rings) == 1:
-        roi = ImagejRoi.frompoints(corners[:, ::-1])
+        roi = ImagejRoi.frompoints(corners[:, ::-1], name=name)
         roi.roitype = ROI_TYPE.TRACED
         roi.options &= ROI_OPTIONS.SUB_PIXEL_RESOLUTION
     else:
-        roi = ImagejRoi()
+        roi = ImagejRoi(name=name)
         roi.roitype = ROI_TYPE.RECT
         roi.multi_coordinates = np.concatenate([_path(ring) for ring in rings])
         roi.shape_roi_size = roi.multi_coordinates.size
