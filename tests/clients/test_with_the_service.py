@@ -23,7 +23,7 @@ from monolayer_client.cli.segment import ONLY_IN
 from monolayer_client.client import Client
 from monolayer_client.errors import RefusedError, UnavailableError
 from monolayer_client.options import ConfluencyOptions, SegmentOptions
-from monolayer_client.outputs import OutputForm, to_object_table
+from monolayer_client.outputs import OutputForm, to_object_table, to_summary
 from monolayer_core.image_io import encode_label_tiff, encode_png
 from monolayer_core.row_source import ArrayRows
 from monolayer_service.app import create_app
@@ -148,6 +148,11 @@ def test_the_python_of_the_documentation_opens_every_form(monkeypatch, real, blo
 def test_the_table_made_of_the_answer_is_that_of_the_service(real, blobs_png, options):
     result = real.segment(blobs_png, image_id="=discs", **options)
     assert to_object_table(result) == real.segment(blobs_png, format="table", image_id="=discs", **options)
+
+
+def test_no_spreadsheet_takes_a_name_in_the_summary_for_a_formula(real, blobs_png):
+    [row] = rows_of(to_summary([real.segment(blobs_png, image_id="=1+1").raw]).decode())
+    assert row["image_id"] == "'=1+1"
 
 
 def test_the_client_knows_the_forms_of_the_service():

@@ -142,9 +142,9 @@ def painted(roi, size):
 def test_the_archive_lists_the_objects_in_order_with_class_and_score():
     runs, records = objects_of(RING)
     rois = rois_of(encode_imagej_rois(runs, records, CLASSES))
-    assert [(name, roi.name, roi.group, roi.properties) for name, roi in rois.items()] == [
-        ("0001.roi", "0001", 1, {"class": "rbc", "score": 0.0}),
-        ("0002.roi", "0002", 2, {"class": "wbc", "score": 0.1429}),
+    assert [(name, roi.name, roi.group, roi.props) for name, roi in rois.items()] == [
+        ("0001.roi", "0001", 1, "class: rbc\nscore: 0.0\n"),
+        ("0002.roi", "0002", 2, "class: wbc\nscore: 0.1429\n"),
     ]
     assert rois["0001.roi"].composite
     assert rois["0002.roi"].roitype == ROI_TYPE.TRACED
@@ -160,7 +160,7 @@ def test_the_archive_lists_the_objects_in_order_with_class_and_score():
 def test_one_class_needs_no_groups_and_no_score_no_property():
     runs, records = objects_of([[1]], scores=False)
     [roi] = rois_of(encode_imagej_rois(runs, records, ("rbc",))).values()
-    assert (roi.group, roi.properties) == (0, {"class": "rbc"})
+    assert (roi.group, roi.props) == (0, "class: rbc\n")
 
 
 def test_names_have_as_many_digits_as_the_largest_needs():
@@ -280,3 +280,9 @@ def test_no_spreadsheet_takes_the_name_of_an_image_for_a_formula(image_id):
     _, records = objects_of([[1]])
     [row] = table_of(encode_object_table(image_id, records, None))
     assert row["image_id"] == "'" + image_id
+
+
+def test_what_a_newer_service_says_of_an_object_has_columns_too():
+    _, [record] = objects_of([[1]])
+    [row] = table_of(encode_object_table("frame", [record | {"spread": [1, 2], "added_later": "=x"}], None))
+    assert (row["spread_0"], row["spread_1"], row["added_later"]) == ("1", "2", "'=x")

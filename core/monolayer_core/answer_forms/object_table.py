@@ -51,7 +51,7 @@ def encode_object_table(image_id: str, records: Iterable[Mapping[str, Any]], pix
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(headings)
     for row in rows:
-        values = [image_id, *(row[name] for name in headings[1:])]
+        values = [image_id, *(row.get(name) for name in headings[1:])]
         writer.writerow([safe_cell(value) if isinstance(value, str) else value for value in values])
     return file.getvalue().encode()
 
@@ -72,7 +72,8 @@ def flat_record(record: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, Mapping):
             flat |= {f"{name}_{part}_px": number for part, number in value.items()}
         elif isinstance(value, list):
-            flat |= {f"{name}_{channel}": number for channel, number in zip(_CHANNELS, value, strict=True)}
+            parts = _CHANNELS if len(value) == len(_CHANNELS) else range(len(value))
+            flat |= {f"{name}_{part}": number for part, number in zip(parts, value, strict=True)}
         else:
             flat[name] = value
     return flat
