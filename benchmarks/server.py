@@ -55,6 +55,24 @@ class Server:
         """Resident memory, shared pages divided among those who share them (Linux)."""
         return sum(memory.pss for memory in self._each(psutil.Process.memory_full_info))
 
+    def descriptors(self) -> int:
+        """Open files and connections (Linux, macOS)."""
+        return sum(self._each(psutil.Process.num_fds))
+
+    def threads(self) -> int:
+        """Threads of its processes."""
+        return sum(self._each(psutil.Process.num_threads))
+
+    def stop(self) -> int:
+        """Ask it to end, as a platform does, and give its exit status."""
+        self._process.terminate()
+        return int(self._process.wait(STOP_SECONDS))
+
+    def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        self._process.kill()
+        self._process.wait(STOP_SECONDS)
+
     def forget_peak(self) -> None:
         """Let `peak_bytes` count from here (Linux)."""
         for process_id in self._each(lambda process: process.pid):
@@ -65,7 +83,7 @@ class Server:
         return sum(self._each(lambda process: peak_bytes(process.pid)))
 
     def metric(self, name: str) -> float:
-        """The value of one of its Prometheus metrics without labels.
+        """The value of one of its Prometheus metrics; see `find_metric`.
 
         Raises
         ------
@@ -102,7 +120,7 @@ def running(
         It was not ready in time, or ended before.
     """
     began = time.perf_counter()
-    output = subprocess.DEVNULL if log is None else log.open("wb")
+    output = subprocess.DEVNULL if log is None else log.open("ab")
     process = subprocess.Popen(
         command, stdout=output, stderr=output, env={**os.environ, **(environment or {})}, cwd=folder
     )
@@ -135,12 +153,18 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def running_service(
-    start_seconds: float, environment: Mapping[str, str] | None = None
+    start_seconds: float,
+    environment: Mapping[str, str] | None = None,
+    *,
+    port: int | None = None,
+    log: Path | None = None,
 ) -> contextlib.AbstractContextManager[Server]:
-    """Run the service on a free port as `monolayer-serve` does until the block ends; see `running`."""
-    port = free_port()
+    """Run the service as `monolayer-serve` does until the block ends, by default on a free port; see `running`."""
+    port = free_port() if port is None else port
     command = [sys.executable, "-m", "monolayer_service", "--host", "127.0.0.1", "--port", str(port)]
-    return running(command, port=port, ready_path="/readyz", start_seconds=start_seconds, environment=environment)
+    return running(
+        command, port=port, ready_path="/readyz", start_seconds=start_seconds, environment=environment, log=log
+    )
 
 
 def forget_peak(process_id: int) -> None:
@@ -174,14 +198,16 @@ def is_ready(port: int, path: str) -> bool:
 
 
 def find_metric(text: str, name: str) -> float:
-    """The value of a metric without labels in Prometheus' text format.
+    """The value of a metric in Prometheus' text format; where it has labels, they belong to the name.
 
     Examples
     --------
     >>> find_metric("# TYPE held gauge\\nheld_bytes 12.0\\n", "held_bytes")
     12.0
+    >>> find_metric('answers{status="200"} 3.0\\nanswers{status="429"} 1.0\\n', 'answers{status="429"}')
+    1.0
     """
-    found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
     if found is None:
         raise ValueError(f"there is no metric {name}")
     return float(found[1])

@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import signal
 import time
 from types import FrameType
 
@@ -19,7 +20,9 @@ _KEEP_ALIVE_SECONDS = 75
 class Server(uvicorn.Server):
     """A server whose readiness falls before its port closes, so that a load balancer can look away first.
 
-    Requests in flight are finished in any case; a second signal does not wait for the drain time.
+    Requests in flight are finished in any case; a second signal does not wait for the drain time. Having stopped when
+    ``SIGTERM`` asked for it is a success, with exit status 0; uvicorn would end by the signal, which platforms show as
+    an error.
     """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, drain_seconds: float) -> None:
@@ -33,6 +36,8 @@ class Server(uvicorn.Server):
         stop_being_ready(self._app)
         if self._close_at is None and self._drain_seconds:
             self._close_at = time.monotonic() + self._drain_seconds
+        elif sig == signal.SIGTERM:
+            self.should_exit = True
         else:
             super().handle_exit(sig, frame)
 

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.limits import GateLimits
@@ -67,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_handlers(app)
     for routes in (segment, confluency, submission, validate, models, health, docs):
         app.include_router(routes.router)
+    app.add_middleware(LastAnswers)
     # The last one added stands outermost: every answer carries a request id, also that to an error nobody foresaw.
     app.add_middleware(Telemetry, metrics=metrics)
     app.add_middleware(CorrelationIdMiddleware, validator=lambda value: _WELL_FORMED_ID.fullmatch(value) is not None)
@@ -77,3 +80,30 @@ def stop_being_ready(app: FastAPI) -> None:
     """Let ``/readyz`` say 503 from now on; whatever comes in all the same is answered."""
     if (services := getattr(app.state, "services", None)) is not None:
         services.is_stopping = True
+
+
+def is_stopping(app: FastAPI) -> bool:
+    """Whether the service has been told to stop."""
+    services: Services | None = getattr(app.state, "services", None)
+    return services is not None and services.is_stopping
+
+
+class LastAnswers:
+    """ASGI middleware: while the service is stopping, every answer is the last one of its connection.
+
+    A caller who goes on using a connection may send a request at the very moment in which the port closes, and would
+    lose it; one who is told connects anew, through a load balancer to another replica.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+
+        async def send_and_part(message: Message) -> None:
+            if message["type"] == "http.response.start" and is_stopping(scope["app"]):
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self.app(scope, receive, send_and_part if scope["type"] == "http" else send)

@@ -22,6 +22,19 @@ def test_readiness_falls_when_the_service_stops_and_requests_are_still_answered(
     assert post_png(client).status_code == 200
 
 
+def test_every_answer_is_the_last_of_its_connection_once_the_service_stops(make_client, post_png):
+    client = make_client()
+    assert "Connection" not in post_png(client).headers
+    stop_being_ready(client.app)
+    answers = [client.get("/livez"), client.get("/readyz"), client.get("/missing"), post_png(client)]
+    assert [(answer.status_code, answer.headers["Connection"]) for answer in answers] == [
+        (200, "close"),
+        (503, "close"),
+        (404, "close"),
+        (200, "close"),
+    ]
+
+
 def test_versions_are_told(client):
     versions = client.get("/version").json()
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", versions["service"])
