@@ -92,7 +92,9 @@ class LastAnswers:
     """ASGI middleware: while the service is stopping, every answer is the last one of its connection.
 
     A caller who goes on using a connection may send a request at the very moment in which the port closes, and would
-    lose it; one who is told connects anew, through a load balancer to another replica.
+    lose it; one who is told connects anew, through a load balancer to another replica. Where a request was refused
+    before its body was read the connection stays: closing it would reset it under a caller who is still sending, and
+    who could not read why.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -100,10 +102,20 @@ class LastAnswers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        is_received = scope["method"] in {"GET", "HEAD"}
+
+        async def receive_and_note() -> Message:
+            nonlocal is_received
+            message = await receive()
+            is_received = not message.get("more_body", False)
+            return message
 
         async def send_and_part(message: Message) -> None:
-            if message["type"] == "http.response.start" and is_stopping(scope["app"]):
+            if message["type"] == "http.response.start" and is_received and is_stopping(scope["app"]):
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        await self.app(scope, receive, send_and_part if scope["type"] == "http" else send)
+        await self.app(scope, receive_and_note, send_and_part)

@@ -33,6 +33,9 @@ def test_every_answer_is_the_last_of_its_connection_once_the_service_stops(make_
         (404, "close"),
         (200, "close"),
     ]
+    refused_before_it_was_read = post_png(client, nonsense=1)
+    assert refused_before_it_was_read.status_code == 422
+    assert "Connection" not in refused_before_it_was_read.headers
 
 
 def test_versions_are_told(client):
