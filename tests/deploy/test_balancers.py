@@ -1,0 +1,179 @@
+"""The load balancers of `deploy/`, run as they are, but for the ports."""
+
+import contextlib
+import hashlib
+import http.client
+import http.server
+import json
+import threading
+
+import pytest
+from benchmarks.load import post_all
+from benchmarks.server import free_port
+
+from monolayer_client.client import Client
+from monolayer_client.errors import UnavailableError
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.slow]
+
+CLIENTS = 6
+MEBIBYTE = 1 << 20
+
+
+def connect(port):
+    return contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120))
+
+
+def get(port, path, **headers):
+    with connect(port) as connection:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer, answer.read()
+
+
+def work_of(replica):
+    return replica.server.metric("monolayer_network_busy_seconds_total")
+
+
+def loaded(post, count, event):
+    """Give so many requests; with a third of them under way or done, something happens."""
+    for number in range(count):
+        if number == count // 3:
+            event()
+        yield post
+
+
+def test_no_request_is_lost_when_a_replica_is_killed(balancer, replicas, frame, request_count):
+    with balancer([replica.port for replica in replicas]) as server:
+        outcome = post_all(server.port, loaded(frame, request_count, replicas[1].kill), clients=CLIENTS)
+    assert outcome.requests == request_count
+
+
+def test_no_request_is_lost_when_a_replica_is_stopped_and_comes_back(balancer, replicas, frame, request_count):
+    statuses = []
+    with balancer([replica.port for replica in replicas]) as server:
+        stopper = threading.Thread(target=lambda: statuses.append(replicas[2].stop()))
+        outcome = post_all(server.port, loaded(frame, request_count, stopper.start), clients=CLIENTS)
+        stopper.join(120)
+        replicas[2].start()
+        before = work_of(replicas[2])
+        while work_of(replicas[2]) == before:
+            post_all(server.port, [frame] * CLIENTS, clients=CLIENTS)
+    assert outcome.requests == request_count
+    assert statuses == [0]
+
+
+def test_all_replicas_get_their_share(balancer, replicas, frame):
+    before = [work_of(replica) for replica in replicas]
+    with balancer([replica.port for replica in replicas]) as server:
+        post_all(server.port, [frame] * 60, clients=CLIENTS)
+    after = [work_of(replica) for replica in replicas]
+    assert all(late > early for early, late in zip(before, after, strict=True))
+
+
+def test_answers_come_through_unchanged_with_the_callers_request_id(balancer, replicas, frame):
+    def answer(port):
+        with connect(port) as connection:
+            headers = {"Content-Type": frame.media_type, "X-Request-ID": "find-me"}
+            connection.request("POST", frame.path, frame.body, headers)
+            response = connection.getresponse()
+            return response.status, response.getheader("X-Request-ID"), response.getheader("ETag"), response.read()
+
+    with balancer([replica.port for replica in replicas]) as server:
+        assert answer(server.port) == answer(replicas[0].port)
+        assert len(get(server.port, "/version")[0].getheader("X-Request-ID")) >= 32
+        refused, body = get(server.port, "/metrics")
+        assert (refused.status, json.loads(body)["error"]["code"]) == (404, "not_found")
+
+
+class Upstream(http.server.BaseHTTPRequestHandler):
+    """Stands in for a replica.
+
+    It tells one line, and the digest of the body when that line was read; `/never` waits for the caller to go away.
+    """
+
+    protocol_version = "HTTP/1.1"
+    port: int
+    first_line_was_read: threading.Event
+    request_came: threading.Event
+    was_left: threading.Event
+
+    def do_POST(self):
+        digest = hashlib.sha256()
+        left = int(self.headers["Content-Length"])
+        while left:
+            piece = self.rfile.read(min(left, MEBIBYTE))
+            digest.update(piece)
+            left -= len(piece)
+        if self.path == "/never":
+            self.request_came.set()
+            with contextlib.suppress(ConnectionResetError):
+                assert self.rfile.read(1) == b""
+            self.was_left.set()
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.send_header("X-Accel-Buffering", "no")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.tell(b"first\n")
+        assert self.first_line_was_read.wait(60)
+        self.tell(digest.hexdigest().encode() + b"\n")
+        self.tell(b"")
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def tell(self, chunk):
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+
+    def log_message(self, *_):
+        """Write nothing."""
+
+
+@pytest.fixture
+def upstream():
+    events = {name: threading.Event() for name in ("first_line_was_read", "request_came", "was_left")}
+    handler = type("Handler", (Upstream,), events)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    with contextlib.closing(server.socket):
+        handler.port = server.server_address[1]
+        yield handler
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("size", [1000, 40 * MEBIBYTE], ids=["a frame", "a slide"])
+def test_bodies_of_any_size_arrive_whole_and_lines_one_by_one(balancer, upstream, size):
+    body = bytes(range(251)) * (size // 251)
+    with balancer([upstream.port, free_port(), free_port()]) as server, connect(server.port) as connection:
+        connection.request("POST", "/v1/segment", body, {"Content-Type": "image/tiff"})
+        answer = connection.getresponse()
+        assert answer.readline() == b"first\n"
+        upstream.first_line_was_read.set()
+        assert answer.read().decode().strip() == hashlib.sha256(body).hexdigest()
+
+
+def test_with_no_replica_left_the_client_is_told_when_to_ask_again(balancer, replicas, frame):
+    with balancer([replica.port for replica in replicas]) as server:
+        for replica in replicas:
+            replica.kill()
+        with (
+            Client(f"http://127.0.0.1:{server.port}", patience_s=0) as client,
+            pytest.raises(UnavailableError) as error,
+        ):
+            client.segment(frame.body)
+    assert (error.value.status, error.value.service_code, error.value.retry_after_s) == (503, "not_ready", 2)
+
+
+def test_a_caller_who_goes_away_frees_the_service(balancer, upstream):
+    with balancer([upstream.port, free_port(), free_port()]) as server:
+        with connect(server.port) as connection:
+            connection.request("POST", "/never", b"image", {"Content-Type": "image/png"})
+            assert upstream.request_came.wait(60)
+        assert upstream.was_left.wait(60)
