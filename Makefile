@@ -20,7 +20,7 @@ PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test format lint types imports pytest bench bench-peers train export evaluate docs lock image-lint clean
+.PHONY: help serve test format lint types imports pytest test-deploy bench bench-peers overload soak train export evaluate docs lock image-lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,11 +47,20 @@ imports: $(DEV)/ready ## who may import whom
 pytest: $(DEV)/ready ## the tests alone (ARGS='-k rle' narrows them)
 	$(DEV)/bin/python -m pytest $(ARGS)
 
+test-deploy: $(DEV)/ready ## three replicas behind nginx and HAProxy, one killed and one stopped under load (COUNT= requests)
+	MONOLAYER_DEPLOY_REQUESTS=$(or $(COUNT),2000) $(DEV)/bin/python -m pytest tests/deploy -rs $(ARGS)
+
 bench: $(DEV)/ready ## the service against its targets on this machine, in about five minutes
 	$(DEV)/bin/python -m benchmarks.service --output benchmarks/results
 
 bench-peers: $(DEV)/ready ## the service beside other servers, OpenVINO and other ways of single steps
 	$(DEV)/bin/python -m benchmarks.peers --output benchmarks/results
+
+overload: $(DEV)/ready ## the service at four times what it can do, beside a submission, in about ten minutes
+	$(DEV)/bin/python -m benchmarks.overload --output benchmarks/results
+
+soak: $(DEV)/ready ## requests of every kind at one service: does anything grow? (COUNT= requests, 20000 take an hour)
+	$(DEV)/bin/python -m benchmarks.soak --count $(or $(COUNT),20000) --output benchmarks/results
 
 train: $(DEV)/ready ## fit the nuclei network (SOURCE= images on the first run, DATASET=, RUN=)
 	test -d $(DATASET) || $(DEV)/bin/monolayer-train prepare $(SOURCE) $(DATASET)
