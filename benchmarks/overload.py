@@ -21,13 +21,15 @@ from benchmarks.load import Post, post_all, repeat
 from benchmarks.machine import describe
 from benchmarks.pictures import encode_mosaic, read_picture
 from benchmarks.places import EXAMPLES
-from benchmarks.pressure import Pressed, press, untruthful
+from benchmarks.pressure import Pressed, press, wrong_times
 from benchmarks.probes import probing
 from benchmarks.server import Server, running_service
 from benchmarks.server_log import bad_lines
 from benchmarks.submitting import Submission, judge_submission, start_submission, write_images
 from benchmarks.tables import mark, markdown_table
 from benchmarks.targets import OVERLOAD_TARGETS, Figure, target_table
+
+from monolayer_service.settings import Settings
 
 PATH = "/v1/confluency?model=nuclei&fallback=never"
 ANSWERS_OF_SUBMISSION = 'monolayer_request_duration_seconds_count{route="/v1/segment",status="200"}'
@@ -45,8 +47,7 @@ MEGABYTE = 1e6
 
 MEASURED = """\
 A refusal's `Retry-After` is right when a request was finished within it, and when no more were finished a second before
-it than can be inside at once. Throughput counts the submission's answers too. A deadline is 30 s and 2 s a
-megapixel."""
+it than can be inside at once. Throughput counts the submission's answers too."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,9 @@ def measure_overload(arguments: argparse.Namespace, folder: Path) -> Overload:
             if submitting is not None:
                 submitting.kill()
         peak_bytes = server.peak_bytes()
-    deadline_seconds = 30 + 2 * arguments.side**2 / 1e6
+    settings = Settings()  # the service reads the same environment
+    megapixels = arguments.side**2 / 1e6
+    deadline_seconds = settings.deadline_seconds + settings.deadline_seconds_per_megapixel * megapixels
     return Overload(
         peak,
         rate,
@@ -183,7 +186,7 @@ def figures(overload: Overload) -> dict[str, Figure]:
     slowest = max((reply.seconds for reply in pressed.accepted), default=float("inf"))
     answered = len(pressed.accepted) + (submission.answered if submission is not None else 0)
     pace = answered / pressed.seconds
-    wrong = untruthful(pressed.replies, most_inside=overload.clients)
+    wrong = wrong_times(pressed.replies, most_inside=overload.clients)
     named = [reply.retry_after_s for reply in pressed.refused if reply.retry_after_s is not None]
     above = (overload.peak_bytes - overload.idle_bytes) / MEGABYTE
     found = {
@@ -193,7 +196,11 @@ def figures(overload: Overload) -> dict[str, Figure]:
         ),
         "deadline": Figure(slowest / overload.deadline_seconds, f"{slowest:.1f} of {overload.deadline_seconds:.1f} s"),
         "lost": Figure(pressed.lost, f"{statuses}; {len(pressed.problems)} broken connections"),
-        "untruthful": Figure(len(wrong), f"of {len(pressed.refused)}, up to {max(named, default=0)} s"),
+        "untruthful": Figure(
+            len(wrong.too_short) + len(wrong.too_long),
+            f"of {len(pressed.refused)}, {len(wrong.too_short)} too short and {len(wrong.too_long)} too long; "
+            f"up to {max(named, default=0)} s were named",
+        ),
         "throughput": Figure(
             pace / overload.peak_per_second,
             f"{pace:.1f} of {overload.peak_per_second:.1f} answers/s, {overload.rate:.0f} asked for, "

@@ -107,7 +107,15 @@ def whole_seconds(header: str | None) -> int | None:
     return int(header) or None
 
 
-def untruthful(replies: Sequence[Reply], *, most_inside: int) -> list[Reply]:
+@dataclass(frozen=True)
+class WrongTimes:
+    """Refusals after whose time there was no place yet, and such that sent their callers away for too long."""
+
+    too_short: list[Reply]
+    too_long: list[Reply]
+
+
+def wrong_times(replies: Sequence[Reply], *, most_inside: int) -> WrongTimes:
     """Refusals that named a wrong time.
 
     A time is right when a request was finished within it, so that there was a place to come back to, and when no more
@@ -115,18 +123,18 @@ def untruthful(replies: Sequence[Reply], *, most_inside: int) -> list[Reply]:
     is not judged where the requests that could tell were still to come when the last one had been answered.
     """
     finished = sorted(reply.at for reply in replies if reply.status == 200)
+    found = WrongTimes([], [])
     if not finished:
-        return []
+        return found
 
     def left(begin: float, end: float) -> int:
         return bisect.bisect_right(finished, end) - bisect.bisect_right(finished, begin)
 
-    wrong = []
     for reply in replies:
         if reply.status not in REFUSALS or reply.retry_after_s is None or reply.at + reply.retry_after_s > finished[-1]:
             continue
-        too_short = left(reply.at, reply.at + reply.retry_after_s) == 0
-        too_long = left(reply.at, reply.at + reply.retry_after_s - 1) > most_inside
-        if too_short or too_long:
-            wrong.append(reply)
-    return wrong
+        if left(reply.at, reply.at + reply.retry_after_s) == 0:
+            found.too_short.append(reply)
+        if left(reply.at, reply.at + reply.retry_after_s - 1) > most_inside:
+            found.too_long.append(reply)
+    return found

@@ -1,7 +1,7 @@
 """Who is counted as answered, refused or lost, and which refusals named a wrong time."""
 
 import pytest
-from benchmarks.pressure import Pressed, Reply, untruthful
+from benchmarks.pressure import Pressed, Reply, WrongTimes, wrong_times
 
 
 def finished(*times):
@@ -14,18 +14,18 @@ def refused(at, retry_after_s, status=429):
 
 def test_a_time_is_right_when_a_request_was_finished_within_it():
     replies = [*finished(0.5, 1.5, 2.5, 9), refused(1.0, 1), refused(3.0, 5, 503)]
-    assert untruthful(replies, most_inside=10) == [refused(3.0, 5, 503)]
+    assert wrong_times(replies, most_inside=10) == WrongTimes([refused(3.0, 5, 503)], [])
 
 
 def test_a_time_is_wrong_when_everybody_ahead_had_left_long_before():
     replies = [*finished(1, 2, 3, 4, 5, 6, 20), refused(0.0, 8)]
-    assert untruthful(replies, most_inside=6) == []
-    assert untruthful(replies, most_inside=5) == [refused(0.0, 8)]
+    assert wrong_times(replies, most_inside=6) == WrongTimes([], [])
+    assert wrong_times(replies, most_inside=5) == WrongTimes([], [refused(0.0, 8)])
 
 
 def test_what_the_end_of_the_run_leaves_open_is_not_judged():
-    assert untruthful([*finished(1, 2), refused(1.5, 3)], most_inside=1) == []
-    assert untruthful([refused(1.5, 3)], most_inside=1) == []
+    assert wrong_times([*finished(1, 2), refused(1.5, 3)], most_inside=1) == WrongTimes([], [])
+    assert wrong_times([refused(1.5, 3)], most_inside=1) == WrongTimes([], [])
 
 
 def test_lost_is_what_was_neither_answered_nor_told_when_to_come_back():

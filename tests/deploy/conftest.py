@@ -63,10 +63,19 @@ def all_replicas(toy_bundles, tmp_path_factory):
 @pytest.fixture
 def replicas(all_replicas):
     """Give three replicas that run, whatever tests before this one did to them."""
-    for replica in all_replicas:
-        if replica.server is None:
-            replica.start()
-    return all_replicas
+    return [started(replica) for replica in all_replicas]
+
+
+@pytest.fixture
+def replica(all_replicas):
+    """Give one of them."""
+    return started(all_replicas[0])
+
+
+def started(replica):
+    if replica.server is None:
+        replica.start()
+    return replica
 
 
 @pytest.fixture(params=["nginx", "haproxy"])

@@ -6,6 +6,7 @@ import http.client
 import http.server
 import json
 import threading
+from collections.abc import Callable
 
 import pytest
 from benchmarks.load import post_all
@@ -94,6 +95,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     port: int
+    go_away: Callable[[], None]
     first_line_was_read: threading.Event
     request_came: threading.Event
     was_left: threading.Event
@@ -125,6 +127,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
         self.end_headers()
 
     def tell(self, chunk):
@@ -134,18 +137,25 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         """Write nothing."""
 
 
-@pytest.fixture
-def upstream():
+@contextlib.contextmanager
+def standing_in():
+    """Run a stand-in until the block ends."""
     events = {name: threading.Event() for name in ("first_line_was_read", "request_came", "was_left")}
     handler = type("Handler", (Upstream,), events)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     with contextlib.closing(server.socket):
-        handler.port = server.server_address[1]
+        handler.port, handler.go_away = server.server_address[1], staticmethod(server.server_close)
         yield handler
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def upstream():
+    with standing_in() as handler:
+        yield handler
 
 
 @pytest.mark.parametrize("size", [1000, 40 * MEBIBYTE], ids=["a frame", "a slide"])
@@ -159,14 +169,13 @@ def test_bodies_of_any_size_arrive_whole_and_lines_one_by_one(balancer, upstream
         assert answer.read().decode().strip() == hashlib.sha256(body).hexdigest()
 
 
-def test_with_no_replica_left_the_client_is_told_when_to_ask_again(balancer, replicas, frame):
-    with balancer([replica.port for replica in replicas]) as server:
-        for replica in replicas:
-            replica.kill()
-        with (
-            Client(f"http://127.0.0.1:{server.port}", patience_s=0) as client,
-            pytest.raises(UnavailableError) as error,
-        ):
+def test_with_no_replica_left_the_client_is_told_when_to_ask_again(balancer, frame):
+    with contextlib.ExitStack() as stack:
+        upstream = stack.enter_context(standing_in())
+        server = stack.enter_context(balancer([upstream.port, free_port(), free_port()]))
+        client = stack.enter_context(Client(f"http://127.0.0.1:{server.port}", patience_s=0))
+        upstream.go_away()
+        with pytest.raises(UnavailableError) as error:
             client.segment(frame.body)
     assert (error.value.status, error.value.service_code, error.value.retry_after_s) == (503, "not_ready", 2)
 
