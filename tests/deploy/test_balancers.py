@@ -83,8 +83,15 @@ def test_answers_come_through_unchanged_with_the_callers_request_id(balancer, re
     with balancer([replica.port for replica in replicas]) as server:
         assert answer(server.port) == answer(replicas[0].port)
         assert len(get(server.port, "/version")[0].getheader("X-Request-ID")) >= 32
-        refused, body = get(server.port, "/metrics")
-        assert (refused.status, json.loads(body)["error"]["code"]) == (404, "not_found")
+
+
+def test_metrics_are_refused_in_the_services_form_with_a_request_id_that_can_be_one(balancer, upstream):
+    with balancer([upstream.port, free_port(), free_port()]) as server:
+        refused, body = get(server.port, "/metrics", **{"X-Request-ID": "find-me"})
+        error = json.loads(body)["error"]
+        assert (refused.status, error["code"], error["request_id"]) == (404, "not_found", "find-me")
+        _, body = get(server.port, "/metrics", **{"X-Request-ID": 'a"b'})
+        assert len(json.loads(body)["error"]["request_id"]) >= 32
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
