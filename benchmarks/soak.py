@@ -4,7 +4,7 @@ Requests come in blocks over four connections. After each block, when nothing is
 open files and threads are noted. The first fifth of the blocks warms up; through the rest goes a straight line.
 
     python -m benchmarks.soak --count 20000 --output benchmarks/results         what `make soak` runs; soak.md
-    python -m benchmarks.soak --count 2000                                      a look
+    python -m benchmarks.soak --count 2000                      a look; memory has not settled after so few
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """A service that is asked for more than it can do: nobody is lost, and a submission comes home whole."""
 
 import pytest
-from benchmarks.load import Post
+from benchmarks.load import Post, post_all
 from benchmarks.overload import ANSWERS_OF_SUBMISSION
 from benchmarks.pressure import press
 from benchmarks.probes import probing
@@ -17,8 +17,10 @@ PLACES = {"MONOLAYER_RUNNING_REQUESTS": "1", "MONOLAYER_WAITING_REQUESTS": "3"}
 
 def test_a_submission_through_an_overload_loses_no_image_and_repeats_none(toy_bundles, blobs_png, tmp_path):
     log = tmp_path / "service.log"
+    post = Post("/v1/confluency?model=nuclei&fallback=never", blobs_png)
     write_images(tmp_path / "images", blobs_png, IMAGES)
     with running_service(240, {"MONOLAYER_MODELS": str(toy_bundles), **PLACES}, log=log) as server:
+        peak = post_all(server.port, [post] * 30, clients=3).requests_per_second
         submitting = start_submission(
             f"http://127.0.0.1:{server.port}",
             tmp_path / "images",
@@ -30,8 +32,8 @@ def test_a_submission_through_an_overload_loses_no_image_and_repeats_none(toy_bu
         with probing(server.port, every_seconds=0.2) as probes:
             pressed = press(
                 server.port,
-                Post("/v1/confluency?model=nuclei&fallback=never", blobs_png),
-                rate=100,
+                post,
+                rate=4 * peak,
                 clients=12,
                 is_over=lambda _: submitting.poll() is not None,
             )
