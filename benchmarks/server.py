@@ -120,7 +120,7 @@ def running(
         It was not ready in time, or ended before.
     """
     began = time.perf_counter()
-    output = subprocess.DEVNULL if log is None else log.open("ab")
+    output = subprocess.DEVNULL if log is None else log.open("wb")
     process = subprocess.Popen(
         command, stdout=output, stderr=output, env={**os.environ, **(environment or {})}, cwd=folder
     )
