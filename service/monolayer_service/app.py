@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         registry = await run_in_threadpool(load_registry, settings, plan, scheduler, metrics)
         runs = network_runs(plan, on_gpu=registry.uses_gpu)
         scheduler.start(runs.at_once, runs.guests, one_takes_all=runs.one_takes_all)
-        app.state.services = Services(settings, metrics, gate, registry, Analyst(registry, metrics))
+        app.state.services = Services(settings, metrics, gate, registry, Analyst(registry, metrics), scheduler)
         housekeeping = asyncio.create_task(keep_house(gate, registry, settings.idle_seconds))
         yield
         housekeeping.cancel()

@@ -22,11 +22,13 @@ from monolayer_core.image_io import ImageLimits
 from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.ticket import Ticket
 from monolayer_service.analysis import Analysis, Analyst, NamedImage, check_header, decode
-from monolayer_service.errors import UnknownOptionError
+from monolayer_service.containment import contained
+from monolayer_service.errors import NotReadyError, UnknownOptionError
 from monolayer_service.media_types import FORM_KINDS, RECORD_FORMS, Form
 from monolayer_service.negotiation import choose_form
 from monolayer_service.options import Call, Options, read_options, refuse_idle_in
-from monolayer_service.registry import Registry
+from monolayer_service.registry import RETRY_AFTER_SECONDS, Registry
+from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.base import Work
 from monolayer_service.settings import Settings
 from monolayer_service.submission import ImageSet, SubmissionTable, analyse_submission, check_headers
@@ -47,7 +49,22 @@ class Services:
     gate: Gate
     registry: Registry
     analyst: Analyst
+    scheduler: TileScheduler
     is_stopping: bool = False
+
+    def check_ready(self) -> None:
+        """Check that requests should be sent here.
+
+        Raises
+        ------
+        NotReadyError
+            The service is stopping, a bundle is not usable, or networks cannot run; says which.
+        """
+        if self.is_stopping:
+            raise NotReadyError("the service is stopping")
+        self.registry.check_ready()
+        if (problem := self.scheduler.problem) is not None:
+            raise NotReadyError(problem, RETRY_AFTER_SECONDS)
 
 
 async def services_of(request: Request) -> Services:
@@ -150,7 +167,7 @@ async def receive_image(request: Request) -> AsyncIterator[ImageVisit]:
         ticket = await stay.enter_async_context(services.gate.enter())
         with timings.measure("upload"):
             upload = await read_image(request, ticket, _body_limits(services.settings, max_files=1))
-        size_px = await run_in_threadpool(check_header, upload, query.options, limits)
+        size_px = await run_in_threadpool(contained, check_header, upload, query.options, limits)
         await stay.enter_async_context(_taken_turn(request, ticket, size_px / 1e6, timings))
         with timings.measure("decode"):
             image = await ticket.run(decode, upload, query.options.image_id, query.options, limits, ticket.cancellation)
@@ -177,7 +194,7 @@ async def receive_images(request: Request) -> AsyncIterator[SetVisit]:
         ticket = await stay.enter_async_context(services.gate.enter())
         with timings.measure("upload"):
             uploads = await read_images(request, ticket, body_limits)
-        images = await run_in_threadpool(check_headers, uploads, query.options, limits)
+        images = await run_in_threadpool(contained, check_headers, uploads, query.options, limits)
         await stay.enter_async_context(_taken_turn(request, ticket, images.megapixels, timings))
         yield SetVisit(images, query, Desk(services.analyst, limits, ticket, timings, stay))
 

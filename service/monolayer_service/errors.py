@@ -144,7 +144,11 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         RejectedImagesError, HTTPStatus.UNPROCESSABLE_ENTITY, "images of a submission failed; `failures` lists them"
     ),
     ErrorRow(OverloadedError, HTTPStatus.TOO_MANY_REQUESTS, "the queue is full; `Retry-After` says when to come back"),
-    ErrorRow(NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE, "a bundle is broken or the service is stopping"),
+    ErrorRow(
+        NotReadyError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "a bundle is broken, networks cannot run, or the service is stopping",
+    ),
     ErrorRow(NetworkUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, "no network answers and K-means was refused"),
     ErrorRow(MemoryExhaustedError, HTTPStatus.SERVICE_UNAVAILABLE, "memory ran out; others may have held it"),
     ErrorRow(

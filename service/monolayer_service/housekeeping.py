@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from monolayer_service.admission.gate import Gate
+from monolayer_service.containment import contained
 from monolayer_service.registry import Registry
 from monolayer_service.telemetry.memory import resident_bytes
 
@@ -33,7 +34,9 @@ class Housekeeper:
         self._finished_at_last_look = finished
         if is_quiet and finished != self._finished_at_last_trim:
             self._finished_at_last_trim = finished
-            await asyncio.get_running_loop().run_in_executor(self._gate.pool, give_back_memory, self._registry)
+            await asyncio.get_running_loop().run_in_executor(
+                self._gate.pool, contained, give_back_memory, self._registry
+            )
 
 
 async def keep_house(gate: Gate, registry: Registry, idle_seconds: float) -> None:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from monolayer_core.errors import EmptyImageError, ImageTooLargeError
 from monolayer_service.admission.ticket import Ticket
+from monolayer_service.containment import contained
 from monolayer_service.errors import BadBodyError, MediaTypeError, UnknownOptionError, UploadTimeoutError
 from monolayer_service.multipart import Part, read_parts
 from monolayer_service.options import IMAGE_ID_PATTERN, MAX_IMAGE_ID_CHARACTERS
@@ -85,7 +86,7 @@ async def read_image(request: Request, ticket: Ticket, limits: BodyLimits) -> Up
             f"the media type {media_type or 'of the body (none was given)'} is not read; send {accepted}"
         )
     body = await _in_time(_read_raw(request, ticket, limits), limits)
-    file = UploadedFile(body if media_type != JSON else await run_in_threadpool(decode_json_image, body))
+    file = UploadedFile(body if media_type != JSON else await run_in_threadpool(contained, decode_json_image, body))
     return _not_empty(file)
 
 

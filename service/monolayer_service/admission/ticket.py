@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import functools
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -11,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from monolayer_service.admission.limits import SMALL_MEGAPIXELS, GateLimits
 from monolayer_service.cancellation import Cancellation
+from monolayer_service.containment import contained
 from monolayer_service.errors import DeadlineError
 
 P = ParamSpec("P")
@@ -111,10 +113,13 @@ class Ticket:
             The deadline passed; the thread's result will be thrown away.
         ClientDisconnect
             The caller has gone away; so will it then.
+        Exception
+            What the function raised, see `contained`.
         """
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._gate.pool, lambda: context.run(function, *args, **kwargs))
+        call = functools.partial(function, *args, **kwargs)
+        work = loop.run_in_executor(self._gate.pool, lambda: context.run(contained, call))
         self.work = work
         return await self._wait_for(work)
 

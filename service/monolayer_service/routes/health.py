@@ -9,14 +9,16 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from monolayer_service.dependencies import AppServices
-from monolayer_service.errors import NotReadyError
 from monolayer_service.schemas import ErrorAnswer, Health, Version
 
 router = APIRouter(tags=["platform"])
 
 _LIBRARIES = ("fastapi", "numpy", "opencv-python-headless", "pydantic", "starlette", "uvicorn")
 _NOT_READY: dict[int | str, dict[str, Any]] = {
-    503: {"model": ErrorAnswer, "description": "Names each bundle that is not usable"}
+    503: {
+        "model": ErrorAnswer,
+        "description": "Names each bundle that is not usable, or says what keeps networks from running",
+    }
 }
 
 
@@ -28,10 +30,8 @@ async def livez() -> Health:
 
 @router.get("/readyz", summary="Should requests be sent here?", responses=_NOT_READY)
 async def readyz(services: AppServices) -> Health:
-    """Answer 200 when every bundle of the folder is loaded and verified, or the folder holds none."""
-    if services.is_stopping:
-        raise NotReadyError("the service is stopping")
-    services.registry.check_ready()
+    """Answer 200 when every bundle of the folder is loaded and verified, or there is none, and networks can run."""
+    services.check_ready()
     return Health(status="ready", models=list(services.registry.bundles))
 
 

@@ -10,6 +10,7 @@ its small one may start beside them, as a guest without a slot: the operating sy
 what is several times smaller than every other run in progress is let in.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -18,24 +19,34 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+import structlog
 from asgi_correlation_id import correlation_id
 
 from monolayer_core.arrays import TileBatch
+from monolayer_core.errors import PredictionError
 from monolayer_service.cancellation import Cancellation
+from monolayer_service.containment import BrokenOffError, contained
 from monolayer_service.scheduler.tile_queue import Engine, Job, QueuedTile, TileOutcome, TileQueue
 from monolayer_service.telemetry.logs import working_for
 from monolayer_service.telemetry.metrics import Metrics
 from monolayer_service.telemetry.utilisation import Utilisation
 
+log = structlog.get_logger(__name__)
+
 FEWEST_WINDOW_BATCHES = 3
 """Also where one run at a time takes place: a tile is cut while another waits, so that the network need not."""
 
 
+STUCK_SECONDS = 120.0
+"""A run that has lasted so long does not come back: one of the largest tile takes a few seconds on a slow machine."""
+
+
 class Run(NamedTuple):
-    """Tiles that go through the network together, and how many slots they take: none, one or all."""
+    """Tiles that go through the network together, how many slots they take (none, one or all), and since when."""
 
     tiles: list[QueuedTile]
     slots: int
+    began_at: float
 
     @property
     def area_px(self) -> int:
@@ -66,6 +77,16 @@ class TileScheduler:
         metrics.utilisation.set_function(self._read_utilisation)
 
     @property
+    def problem(self) -> str | None:
+        """What keeps networks from running, if anything does."""
+        ended = sum(not thread.is_alive() for thread in self._threads)
+        if ended and not self._is_closed:
+            return f"{ended} of {len(self._threads)} threads that run networks have ended"
+        with self._changed:
+            seconds = time.monotonic() - min((run.began_at for run in self._running), default=math.inf)
+        return f"a network has not come back for {seconds:.0f} s" if seconds > STUCK_SECONDS else None
+
+    @property
     def window_batches(self) -> int:
         """Batches of tiles that a request keeps in flight: as many as fit into the network, and more that are ready."""
         return max(FEWEST_WINDOW_BATCHES, self._slots + 1)
@@ -83,12 +104,13 @@ class TileScheduler:
             Whether a batch with nothing beside and behind it runs alone, in the place of all.
         """
         self._slots, self._guests_at_once, self._one_takes_all = runs_at_once, guests_at_once, one_takes_all
-        self._threads = [
+        threads = [
             threading.Thread(target=self._serve, name=f"network-{number}", daemon=True)
             for number in range(runs_at_once + guests_at_once)
         ]
-        for thread in self._threads:
+        for thread in threads:
             thread.start()
+        self._threads = threads
 
     def close(self) -> None:
         """End the threads after the runs they are in; requests that still wait get an error."""
@@ -121,9 +143,13 @@ class TileScheduler:
 
         Raises
         ------
+        PredictionError
+            There is no thread left that could run them.
         Exception
             The error of the cancellation.
         """
+        if self._threads and not any(thread.is_alive() for thread in self._threads):
+            raise PredictionError(self.problem or "the scheduler was closed")
         with self._changed:
             job = self._queue.open(engine, device, work_px, correlation_id.get())
         try:
@@ -155,15 +181,42 @@ class TileScheduler:
             return self._utilisation.ratio(time.monotonic())
 
     def _serve(self) -> None:
-        while (run := self._next_run()) is not None:
-            batch, engine, device = run.tiles, run.tiles[0].job.engine, run.tiles[0].job.device
+        """Run what is next until the scheduler is closed; whatever goes wrong, the thread goes on."""
+        while True:
+            run = None
             try:
-                tiles = np.concatenate([tile.pixels for tile in batch]) if len(batch) > 1 else batch[0].pixels
-                with working_for(tile.job.request_id for tile in batch):
-                    outcomes = engine.run(tiles, device, alone=run.slots == self._slots)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the requests get it and the thread goes on
-                outcomes = [TileOutcome(error, device)] * len(batch)
-            self._settle(run, outcomes, device)
+                if (run := self._next_run()) is None:
+                    return
+                device = run.tiles[0].job.device
+                self._settle(run, self._compute(run, device), device)
+            except BaseException as error:  # noqa: BLE001 - a thread less would be a place less for ever
+                self._start_over(run, error)
+
+    def _compute(self, run: Run, device: str) -> Sequence[TileOutcome]:
+        """Let the network see a batch; whatever it raises is the outcome of every tile."""
+        batch = run.tiles
+        try:
+            tiles = np.concatenate([tile.pixels for tile in batch]) if len(batch) > 1 else batch[0].pixels
+            with working_for(tile.job.request_id for tile in batch):
+                outcomes = contained(batch[0].job.engine.run, tiles, device, alone=run.slots == self._slots)
+            if len(outcomes) != len(batch):
+                raise PredictionError(f"the network gave {len(outcomes)} answers to {len(batch)} tiles")  # noqa: TRY301
+        except BrokenOffError as error:
+            return [TileOutcome(PredictionError(str(error)), device)] * len(batch)
+        except Exception as error:  # noqa: BLE001 - the requests get it
+            return [TileOutcome(error, device)] * len(batch)
+        return outcomes
+
+    def _start_over(self, run: Run | None, error: BaseException) -> None:
+        """Give every request that is inside an error, after one of the scheduler's own: none may wait for ever."""
+        with self._changed:
+            if run in self._running:
+                self._end(run)
+            for job in self._queue.jobs:
+                failure = RuntimeError("the scheduler failed")
+                failure.__cause__ = error
+                self._drop(job, failure)
+        log.critical("scheduler failed", exc_info=error)
 
     def _next_run(self) -> Run | None:
         """Wait for what runs next; None when the scheduler is closed."""
@@ -172,12 +225,12 @@ class TileScheduler:
                 now = time.monotonic()
                 run, seconds = self._choose(now)
                 if run is not None:
-                    self._running.append(run)
-                    self._metrics.network_busy.inc(self._utilisation.begin(now))
                     self._metrics.batch_size.labels(run.tiles[0].pixels.shape[1]).observe(len(run.tiles))
                     for tile in run.tiles:
                         self._metrics.tile_wait.observe(now - tile.queued_at)
                     self._report_and_wake()
+                    self._metrics.network_busy.inc(self._utilisation.begin(now))
+                    self._running.append(run)
                     return run
                 self._changed.wait(seconds)
         return None
@@ -190,16 +243,19 @@ class TileScheduler:
             if batch is None:
                 return None, self._queue.due_in(now)
             takes_all = self._one_takes_all and not self._running and not len(self._queue)
-            return Run(batch, self._slots if takes_all else 1), None
+            return Run(batch, self._slots if takes_all else 1, now), None
         if len(self._running) - len(hosts) < self._guests_at_once:
             tile = self._queue.take_guest(min(run.area_px for run in hosts))
-            return (None, None) if tile is None else (Run([tile], 0), None)
+            return (None, None) if tile is None else (Run([tile], 0, now), None)
         return None, None
+
+    def _end(self, run: Run) -> None:
+        self._running.remove(run)
+        self._metrics.network_busy.inc(self._utilisation.end(time.monotonic()))
 
     def _settle(self, run: Run, outcomes: Sequence[TileOutcome], device: str) -> None:
         with self._changed:
-            self._running.remove(run)
-            self._metrics.network_busy.inc(self._utilisation.end(time.monotonic()))
+            self._end(run)
             for tile, outcome in zip(run.tiles, outcomes, strict=True):
                 if tile not in tile.job.in_run:  # dropped while it ran
                     continue
