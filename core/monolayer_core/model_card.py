@@ -217,15 +217,28 @@ def verify_files(card: ModelCard, bundle: Path) -> None:
     BundleError
         A listed file is missing, cannot be read, or its SHA-256 differs.
     """
-    for name, expected in card.files.items():
-        try:
-            found = sha256_of_file(bundle / name)
-        except FileNotFoundError:
-            raise BundleError(f"{name} is missing") from None
-        except OSError as error:
-            raise BundleError(f"{name} cannot be read: {error.strerror}") from error
-        if found != expected:
-            raise BundleError(f"{name} is damaged: its SHA-256 is {found}, the card says {expected}")
+    for name in card.files:
+        read_verified(card, bundle, name)
+
+
+def read_verified(card: ModelCard, bundle: Path, name: str) -> bytes:
+    """Read a file that the card lists; what is given is what the digest holds for, whatever becomes of the file.
+
+    Raises
+    ------
+    BundleError
+        The file is missing, cannot be read, or its SHA-256 differs.
+    """
+    try:
+        content = (bundle / name).read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{name} is missing") from None
+    except OSError as error:
+        raise BundleError(f"{name} cannot be read: {error.strerror}") from error
+    found, expected = hashlib.sha256(content).hexdigest(), card.files[name]
+    if found != expected:
+        raise BundleError(f"{name} is damaged: its SHA-256 is {found}, the card says {expected}")
+    return content
 
 
 def sha256_of_file(path: Path) -> str:

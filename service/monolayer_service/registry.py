@@ -128,6 +128,9 @@ def _open(folder: Path, settings: Settings, plan: ComputePlan, scheduler: TileSc
     except MonolayerError as error:
         log.error("bundle refused", bundle=folder.name, reason=str(error))  # noqa: TRY400 - the reason says it all
         return Bundle(folder.name, None, str(error))
+    except Exception as error:  # one bundle is no reason to stop the others
+        log.exception("bundle refused", bundle=folder.name)
+        return Bundle(folder.name, None, f"it cannot be opened: {type(error).__name__}")
     log.info(
         "bundle opened",
         bundle=folder.name,

@@ -1,8 +1,11 @@
 """Opening a bundle: nothing in it is believed before it was compared.
 
-Digests first, then the graph against the card, then the network against its test tensors.
+Digests first, then the graph against the card, then the network against its test tensors. The files are read once: what
+was compared is what answers, also after the folder has changed.
 """
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -12,7 +15,7 @@ import structlog
 
 from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError
-from monolayer_core.model_card import TEST_INPUT_NAME, ModelCard, Precision, read_card, verify_files
+from monolayer_core.model_card import TEST_INPUT_NAME, ModelCard, Precision, read_card, read_verified
 from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters.session import CPU, CUDA, INPUT_NAME, OUTPUT_NAME, Network, TileSize
 
@@ -61,17 +64,17 @@ def open_bundle(
     needed = {TEST_INPUT_NAME, *(name for kind in get_args(Precision) for name in card.files_of(kind) or ())}
     if missing := sorted(needed - card.files.keys()):
         raise BundleError(f"the card lists no digest of {', '.join(missing)}")
-    verify_files(card, folder)
-    tiles = _read_tensor(folder / TEST_INPUT_NAME)
+    contents = {name: read_verified(card, folder, name) for name in card.files}
+    tiles = _read_tensor(contents, TEST_INPUT_NAME)
 
     def open_verified(kind: Precision) -> Network:
         own = card.files_of(kind)
         if own is None:
             raise BundleError(f"there is no {kind} network")
-        network = Network(folder / own[0], card, prefer_cuda=prefer_cuda, threads=threads, precision=kind)
+        network = Network(own[0], contents[own[0]], card, prefer_cuda=prefer_cuda, threads=threads, precision=kind)
         size = TileSize(*tiles.shape[1:3])
         _compare_graph(network.open(size), card, size)
-        _compare_answer(network.run(tiles), _read_tensor(folder / own[1]), TEST_TOLERANCES[kind])
+        _compare_answer(network.run(tiles), _read_tensor(contents, own[1]), TEST_TOLERANCES[kind])
         return network
 
     network = open_verified("float32")
@@ -103,14 +106,13 @@ def choose_precision(card: ModelCard, wanted: PrecisionChoice, provider: str) ->
     return "float32"
 
 
-def _read_tensor(path: Path) -> TileBatch:
+def _read_tensor(contents: Mapping[str, bytes], name: str) -> TileBatch:
     try:
-        with path.open("rb") as file:
-            tensor: TileBatch = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise BundleError(f"{path.name} cannot be read: {error}") from error
+        tensor: TileBatch = np.lib.format.read_array(io.BytesIO(contents[name]), allow_pickle=False)
+    except (EOFError, MemoryError, ValueError) as error:  # a header may announce more than there is memory for
+        raise BundleError(f"{name} cannot be read: {error}") from error
     if tensor.ndim != 4 or tensor.dtype != np.uint8:
-        raise BundleError(f"{path.name} is {tensor.dtype} {tensor.shape}, not uint8 (n, y, x, c)")
+        raise BundleError(f"{name} is {tensor.dtype} {tensor.shape}, not uint8 (n, y, x, c)")
     return tensor
 
 
@@ -124,7 +126,7 @@ def _compare_port(kind: str, ports: list[ort.NodeArg], name: str, shape: tuple[i
     if len(ports) != 1 or ports[0].name != name or ports[0].type != "tensor(uint8)":
         found = ", ".join(f"{port.name}: {port.type}" for port in ports)
         raise BundleError(f"the network's {kind} must be one uint8 tensor called {name!r}, found {found}")
-    found_shape = ports[0].shape
+    found_shape = ports[0].shape or []
     sizes = zip(found_shape[1:], shape, strict=False)
     if len(found_shape) != 4 or any(isinstance(found, int) and found != wanted for found, wanted in sizes):
         raise BundleError(f"the network's {kind} has the shape {found_shape}, the card asks for (n, {str(shape)[1:]}")

@@ -6,9 +6,9 @@ start get their sessions when they are first needed.
 """
 
 import functools
+import os
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -67,8 +67,15 @@ class SessionKey(NamedTuple):
 class Network:
     """One network file, and its sessions by the provider they were asked for, tile size and number of threads.
 
-    All of them run the same file, so that its digest holds for every answer, also where a fault on the GPU sent one to
-    the CPU.
+    All of them are made of the same bytes, so that their digest holds for every answer, also where a fault on the GPU
+    sent one to the CPU, and where a size is first needed after the file was replaced.
+
+    Parameters
+    ----------
+    file
+        Name of the file.
+    model
+        Its content, whose digest stands in the card.
 
     Attributes
     ----------
@@ -82,7 +89,8 @@ class Network:
 
     def __init__(
         self,
-        path: Path,
+        file: str,
+        model: bytes,
         card: ModelCard,
         *,
         prefer_cuda: bool,
@@ -91,10 +99,11 @@ class Network:
     ) -> None:
         self.card = card
         self.precision = precision
-        self.sha256 = card.files[path.name]
+        self.sha256 = card.files[file]
         self.wanted = CUDA if prefer_cuda and CUDA in ort.get_available_providers() else CPU
         self.provider = self.wanted
-        self._path = path
+        self._file = file
+        self._model = model
         self._threads = threads
         self._sessions: dict[SessionKey, ort.InferenceSession] = {}
         self._lock = threading.Lock()
@@ -215,6 +224,8 @@ class Network:
         options.inter_op_num_threads = 1
         for name, value in NETWORK_THREAD_OPTIONS.items():
             options.add_session_config_entry(name, value)
+        # Weights in files of their own would be under no digest: they are looked for where nothing is.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
         options.log_severity_level = _ONLY_ERRORS
         # A plan of all activations of a run as one block, kept for each size of batch: the block fits nowhere into what
         # other sizes have left, so that the arena grows with each (a CPU held 1055 MiB with it after tiles of 256, 512
@@ -226,9 +237,9 @@ class Network:
         # one small allocation, and copies into and out of the buffers would take its place.
         providers = [CPU] if key.provider == CPU else [(key.provider, _CUDA_OPTIONS), CPU]
         try:
-            return ort.InferenceSession(self._path, options, providers=providers)
+            return ort.InferenceSession(self._model, options, providers=providers)
         except Exception as error:
-            raise BundleError(f"{self._path.name} cannot be loaded: {error}") from error
+            raise BundleError(f"{self._file} cannot be loaded: {error}") from error
 
 
 def _runs_on_cpu(session: ort.InferenceSession) -> bool:
