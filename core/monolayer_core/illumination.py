@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import Pixels
-from monolayer_core.normalization import FLAT_FIELD_SIGMA, correct_flat_field
+from monolayer_core.normalization import FLAT_FIELD_SIGMA, as_light, correct_flat_field
 from monolayer_core.partition import partition_line
 
 TURNS = 16
@@ -38,10 +38,13 @@ def correct_illumination(pixels: Pixels) -> Pixels:
     -------
     Pixels
         float32, same shape, same mean, in the units of the input.
+
+    Raises
+    ------
+    UnusableImageError
+        See `as_light`.
     """
-    values = pixels.astype(np.float32)
-    floor = min(float(values.min()), 0.0)
-    values -= floor  # light is not negative
+    values, floor = as_light(pixels)
     mean = float(values.mean(dtype=np.float64))
     if mean > 0 and float(values.max()) > float(values.min()):
         height, width = values.shape[:2]

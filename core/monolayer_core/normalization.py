@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import ImageUInt8, Pixels
-from monolayer_core.errors import OptionError
+from monolayer_core.errors import OptionError, UnusableImageError
 from monolayer_core.levels import DEFAULT_SPEC, Counts, count_levels, look_up, percentile_levels, stretch_table
 from monolayer_core.model_card import NormalizationSpec
 from monolayer_core.row_source import ArrayRows
@@ -121,6 +121,9 @@ def apply_clahe(image: ImageUInt8, *, clip_limit: float = 3.0, grid: tuple[int, 
 FLAT_FIELD_SIGMA = 1 / 8
 """Width of the Gaussian as a fraction of the image's longer side: wide against cells, narrow against a vignette."""
 
+_LIGHT_RANGE = (1e-12, 1e12)
+"""Illumination is found in float32, from fourth powers of values."""
+
 _FIELD_SIGMA = 8.0  # the field is blurred at a size where its sigma is about this many pixels; it has no finer detail
 _FIELD_PASSES = 3  # of a 3:1 vignette 35 %, 17 % and 12 % of the unevenness are left after one, two and three
 _FIELD_FLOOR = 0.05  # of the mean: a black corner is not amplified without end
@@ -149,15 +152,15 @@ def correct_flat_field(pixels: Pixels, *, sigma_px: float | None = None) -> Pixe
     ------
     OptionError
         `sigma_px` is not a positive number.
+    UnusableImageError
+        See `as_light`.
     """
     height, width = pixels.shape[:2]
     if sigma_px is None:
         sigma_px = max(FLAT_FIELD_SIGMA * max(height, width), 1.0)
     if not (np.isfinite(sigma_px) and sigma_px > 0):
         raise OptionError(f"the sigma of the flat field must be a positive number of pixels, not {sigma_px}")
-    values = pixels.astype(np.float32)
-    floor = min(float(values.min()), 0.0)
-    values -= floor  # light is not negative: a float image with its background subtracted is lifted to zero
+    values, floor = as_light(pixels)
     mean = float(values.mean(dtype=np.float64))
     if mean > 0:
         grey = values if values.ndim == 2 else values.mean(axis=2)
@@ -166,6 +169,33 @@ def correct_flat_field(pixels: Pixels, *, sigma_px: float | None = None) -> Pixe
         values *= np.float32(mean / float(values.mean(dtype=np.float64)))
     values += floor
     return values
+
+
+def as_light(pixels: Pixels) -> tuple[npt.NDArray[np.float32], float]:
+    """Give the values as light, which is not negative: an image with its background subtracted is lifted to zero.
+
+    Returns
+    -------
+    values
+        float32, same shape.
+    floor
+        What is to be added for the units of the input.
+
+    Raises
+    ------
+    UnusableImageError
+        Values are so large or so small that illumination cannot be computed from them.
+    """
+    largest = max(-float(pixels.min()), float(pixels.max()))
+    smallest_light, largest_light = _LIGHT_RANGE
+    if largest and not smallest_light <= largest <= largest_light:
+        raise UnusableImageError(
+            f"flat_field takes values of {smallest_light:g} to {largest_light:g}, not of {largest:g}: scale the image"
+        )
+    values = pixels.astype(np.float32)
+    floor = min(float(values.min()), 0.0)
+    values -= floor
+    return values, floor
 
 
 def _illumination(grey: npt.NDArray[np.float32], sigma_px: float, floor: float) -> npt.NDArray[np.float32]:

@@ -181,6 +181,7 @@ def _unevenness(source: RowSource, levels: Levels) -> float:
     blocks = samples.reshape(_BLOCKS, _SAMPLES, _BLOCKS, _SAMPLES).transpose(0, 2, 1, 3)
     medians = np.median(blocks.reshape(_BLOCKS * _BLOCKS, -1), axis=1)
     medians = np.maximum(levels.origin + medians * levels.step, 0.0)
+    medians = np.ldexp(medians, -int(np.frexp(medians.max())[1]))  # exact, and their squares are numbers
     surface = _surface_projection() @ medians
     variance, brightest = float(medians.var()), float(surface.max())
     if variance <= 1e-12 * brightest**2:

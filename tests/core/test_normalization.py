@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from monolayer_core import levels, normalization
 from monolayer_core.errors import OptionError, UnusableImageError
+from monolayer_core.illumination import correct_illumination
 from monolayer_core.model_card import NormalizationSpec
 from monolayer_core.normalization import apply_clahe, correct_flat_field, normalize
 
@@ -257,3 +258,19 @@ def test_flat_field_takes_negative_floats():
 def test_flat_field_refuses_a_width_that_is_not_positive(sigma_px):
     with pytest.raises(OptionError, match="sigma"):
         correct_flat_field(np.ones((4, 4)), sigma_px=sigma_px)
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1e13, 1e300])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_flat_field_of_values_beyond_its_arithmetic_is_refused(scale, sign):
+    pixels = sign * scale * np.arange(12, dtype=np.float64).reshape(3, 4)
+    for correct in (correct_flat_field, correct_illumination):
+        with pytest.raises(UnusableImageError, match="scale the image"):
+            correct(pixels)
+
+
+@pytest.mark.parametrize("scale", [2.0**-36, 2.0**36])
+def test_a_flat_field_depends_on_no_unit(scale):
+    pixels = np.random.default_rng(0).gamma(2.0, 1.0, (40, 50)).astype(np.float32)
+    for correct in (correct_flat_field, correct_illumination):
+        np.testing.assert_array_equal(correct(pixels * np.float32(scale)), correct(pixels) * np.float32(scale))

@@ -287,3 +287,9 @@ def test_rows_of_a_file_have_the_numbers_of_the_decoded_image(dtype):
     expected = quality.assess_quality(decode_image(stream.getvalue()).rows)
     assert expected.unevenness > 0.1
     assert quality.assess_quality(open_image(stream.getvalue()).rows) == expected
+
+
+@pytest.mark.parametrize("scale", [2.0**-1000, 2.0**1000])
+def test_quality_depends_on_no_unit_however_large(scale):
+    pixels = np.random.default_rng(0).gamma(2.0, 1.0, (64, 80)) * np.linspace(1, 3, 80)
+    assert quality.assess_quality(ArrayRows(pixels * scale)) == quality.assess_quality(ArrayRows(pixels))
