@@ -177,3 +177,17 @@ def test_the_metric_of_stages_names_every_stage():
     text = Metrics().render().decode()
     (line,) = [line for line in text.splitlines() if line.startswith("# HELP monolayer_stage_duration_seconds ")]
     assert line.endswith(": upload, queue, decode, prepare, inference, postprocess, encode.")
+
+
+@pytest.mark.fault("a thread works on past the deadline while its timings are read", "the caller has the 503")
+def test_timings_may_be_read_while_a_late_thread_adds_to_them():
+    timings = Timings()
+    for stage in ("decode", "queue"):
+        with timings.measure(stage):
+            pass
+    read = iter(timings.seconds.items())
+    next(read)
+    with timings.measure("inference"):
+        pass
+    assert [stage for stage, _ in read] == ["queue"]
+    assert [part.split(";")[0] for part in timings.header().split(", ")] == ["decode", "queue", "inference"]

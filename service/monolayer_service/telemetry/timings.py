@@ -39,7 +39,8 @@ class Timings:
         try:
             yield
         finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+            # Another dictionary each time: a thread that works on past the deadline must not change one that is read.
+            self.seconds = self.seconds | {stage: self.seconds.get(stage, 0.0) + time.perf_counter() - start}
 
     def header(self) -> str:
         """Value of the ``Server-Timing`` header: durations in milliseconds.
