@@ -2,14 +2,16 @@
 
 import argparse
 import gc
+import os
 import signal
+import socket
 import time
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
-from monolayer_service.app import create_app, stop_being_ready
+from monolayer_service.app import create_app, reload_bundles, stop_being_ready
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.logs import configure_logging
 
@@ -22,7 +24,7 @@ class Server(uvicorn.Server):
 
     Requests in flight are finished in any case; a second signal does not wait for the drain time. Having stopped when
     ``SIGTERM`` asked for it is a success, with exit status 0; uvicorn would end by the signal, which platforms show as
-    an error.
+    an error. ``SIGHUP`` loads the bundles anew.
     """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, drain_seconds: float) -> None:
@@ -30,6 +32,22 @@ class Server(uvicorn.Server):
         self._app = app
         self._drain_seconds = drain_seconds
         self._close_at: float | None = None
+        self._is_reload_wanted = False
+        self._ends_with_terminal = False
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal says to stop; the one to reload is heard from here on, also while bundles are loaded."""
+        if hasattr(signal, "SIGHUP"):
+            is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # as under nohup
+            self._ends_with_terminal = has_terminal() and not is_ignored
+            signal.signal(signal.SIGHUP, self.handle_hangup)
+        super().run(sockets)
+
+    def handle_hangup(self, _: int, frame: FrameType | None) -> None:
+        """Note that the bundles are to be loaded anew; a terminal that was closed stops the service."""
+        if self._ends_with_terminal and not has_terminal():
+            self.handle_exit(signal.SIGTERM, frame)
+        self._is_reload_wanted = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Let readiness fall; close the port now, or after the drain time where there is one."""
@@ -42,10 +60,22 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        """Close the port when its time has come; uvicorn asks ten times a second."""
+        """Reload where that is wanted, close the port when its time has come; uvicorn asks ten times a second."""
+        if self._is_reload_wanted:
+            self._is_reload_wanted = False
+            reload_bundles(self._app)
         if self._close_at is not None and time.monotonic() >= self._close_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+
+def has_terminal() -> bool:
+    """Whether the process has a controlling terminal; one that was closed is none."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def serve(settings: Settings) -> None:

@@ -101,7 +101,7 @@ class Analyst:
     """Chooses between the bundles and K-means, image by image."""
 
     def __init__(self, registry: Registry, metrics: Metrics) -> None:
-        self._registry = registry
+        self.registry = registry
         self._metrics = metrics
         self._kmeans = KMeansSegmenter()
 
@@ -137,9 +137,9 @@ class Analyst:
     def _find(self, options: Options, default_model: str) -> tuple[OnnxSegmenter | None, str]:
         """Give the network that should answer, or why there is none."""
         name = options.model or default_model
-        if options.model is None and name not in self._registry.bundles:
+        if options.model is None and name not in self.registry.bundles:
             return None, f"there is no bundle {name}"
-        return self._registry.require(name).segmenter, f"the bundle {name} is not usable"
+        return self.registry.require(name).segmenter, f"the bundle {name} is not usable"
 
     def _fall_back(self, source: NamedImage, options: Options, work: Work, reason: str) -> Analysis:
         if options.fallback == "never":

@@ -1,6 +1,7 @@
 """The application, made by a function: its state is built when it starts, not when it is imported."""
 
 import asyncio
+import functools
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,10 +17,12 @@ from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.limits import GateLimits
 from monolayer_service.analysis import Analyst
 from monolayer_service.compute import apply_plan, network_runs, plan_compute
+from monolayer_service.containment import contained
 from monolayer_service.dependencies import Services
 from monolayer_service.errors import install_handlers
 from monolayer_service.housekeeping import keep_house
 from monolayer_service.registry import load_registry
+from monolayer_service.reloading import Reloader, show_states
 from monolayer_service.routes import confluency, docs, health, models, segment, submission, validate
 from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.settings import Settings
@@ -46,13 +49,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         apply_plan(plan)
         gate = Gate(GateLimits.of(settings, plan.running_requests), metrics)
         scheduler = TileScheduler(metrics, patience_seconds=settings.batch_wait_ms / 1000)
-        registry = await run_in_threadpool(load_registry, settings, plan, scheduler, metrics)
+        load = functools.partial(load_registry, settings, plan, scheduler, metrics)
+        registry = await run_in_threadpool(contained, load)
         runs = network_runs(plan, on_gpu=registry.uses_gpu)
         scheduler.start(runs.at_once, runs.guests, one_takes_all=runs.one_takes_all)
-        app.state.services = Services(settings, metrics, gate, registry, Analyst(registry, metrics), scheduler)
-        housekeeping = asyncio.create_task(keep_house(gate, registry, settings.idle_seconds))
+        services = Services(settings, metrics, gate, Analyst(registry, metrics), scheduler)
+        del registry  # the last request that has met these bundles lets go of them when they are replaced
+        show_states(services)
+        app.state.services, app.state.reloader = services, Reloader(services, load)
+        housekeeping = asyncio.create_task(keep_house(gate, lambda: services.registry, settings.idle_seconds))
         yield
         housekeeping.cancel()
+        app.state.reloader.close()
         gate.close()
         scheduler.close()
 
@@ -80,6 +88,12 @@ def stop_being_ready(app: FastAPI) -> None:
     """Let ``/readyz`` say 503 from now on; whatever comes in all the same is answered."""
     if (services := getattr(app.state, "services", None)) is not None:
         services.is_stopping = True
+
+
+def reload_bundles(app: FastAPI) -> None:
+    """Load the folder of bundles anew, in the background; called in the event loop of a service that has started."""
+    reloader: Reloader = app.state.reloader
+    reloader.request()
 
 
 def is_stopping(app: FastAPI) -> bool:

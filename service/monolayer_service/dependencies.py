@@ -42,15 +42,23 @@ P = ParamSpec("P")
 
 @dataclass
 class Services:
-    """What one application owns; built at start, never at import."""
+    """What one application owns; built at start, never at import.
+
+    Only `analyst` and `is_stopping` change: another set of bundles comes with another analyst. A request keeps the one
+    it has met.
+    """
 
     settings: Settings
     metrics: Metrics
     gate: Gate
-    registry: Registry
     analyst: Analyst
     scheduler: TileScheduler
     is_stopping: bool = False
+
+    @property
+    def registry(self) -> Registry:
+        """The bundles that answer requests which come now."""
+        return self.analyst.registry
 
     def check_ready(self) -> None:
         """Check that requests should be sent here.
@@ -162,7 +170,7 @@ async def receive_image(request: Request) -> AsyncIterator[ImageVisit]:
     computed while it is sent takes the stay over (``pop_all``).
     """
     services, timings = await services_of(request), _timings_of(request)
-    query, limits = query_of(request, services), image_limits(services.settings)
+    query, limits, analyst = query_of(request, services), image_limits(services.settings), services.analyst
     async with AsyncExitStack() as stay:
         ticket = await stay.enter_async_context(services.gate.enter())
         with timings.measure("upload"):
@@ -171,7 +179,7 @@ async def receive_image(request: Request) -> AsyncIterator[ImageVisit]:
         await stay.enter_async_context(_taken_turn(request, ticket, size_px / 1e6, timings))
         with timings.measure("decode"):
             image = await ticket.run(decode, upload, query.options.image_id, query.options, limits, ticket.cancellation)
-        yield ImageVisit(image, query, Desk(services.analyst, limits, ticket, timings, stay))
+        yield ImageVisit(image, query, Desk(analyst, limits, ticket, timings, stay))
 
 
 SingleImage = Annotated[ImageVisit, Depends(receive_image, scope="function")]
@@ -188,7 +196,7 @@ class SetVisit(NamedTuple):
 async def receive_images(request: Request) -> AsyncIterator[SetVisit]:
     """Take in a submission; the headers of all images are checked before any of them is computed."""
     services, timings = await services_of(request), _timings_of(request)
-    query, limits = query_of(request, services), image_limits(services.settings)
+    query, limits, analyst = query_of(request, services), image_limits(services.settings), services.analyst
     body_limits = _body_limits(services.settings, max_files=services.settings.max_submission_images)
     async with AsyncExitStack() as stay:
         ticket = await stay.enter_async_context(services.gate.enter())
@@ -196,7 +204,7 @@ async def receive_images(request: Request) -> AsyncIterator[SetVisit]:
             uploads = await read_images(request, ticket, body_limits)
         images = await run_in_threadpool(contained, check_headers, uploads, query.options, limits)
         await stay.enter_async_context(_taken_turn(request, ticket, images.megapixels, timings))
-        yield SetVisit(images, query, Desk(services.analyst, limits, ticket, timings, stay))
+        yield SetVisit(images, query, Desk(analyst, limits, ticket, timings, stay))
 
 
 CheckedImages = Annotated[SetVisit, Depends(receive_images, scope="function")]

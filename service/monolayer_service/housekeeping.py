@@ -19,9 +19,15 @@ log = structlog.get_logger(__name__)
 
 
 class Housekeeper:
-    """Looks in from time to time, and gives memory back once after every stretch of work."""
+    """Looks in from time to time, and gives memory back once after every stretch of work.
 
-    def __init__(self, gate: Gate, registry: Registry) -> None:
+    Parameters
+    ----------
+    registry
+        Gives the bundles of now.
+    """
+
+    def __init__(self, gate: Gate, registry: Callable[[], Registry]) -> None:
         self._gate = gate
         self._registry = registry
         self._finished_at_last_look = 0
@@ -35,11 +41,11 @@ class Housekeeper:
         if is_quiet and finished != self._finished_at_last_trim:
             self._finished_at_last_trim = finished
             await asyncio.get_running_loop().run_in_executor(
-                self._gate.pool, contained, give_back_memory, self._registry
+                self._gate.pool, contained, give_back_memory, self._registry()
             )
 
 
-async def keep_house(gate: Gate, registry: Registry, idle_seconds: float) -> None:
+async def keep_house(gate: Gate, registry: Callable[[], Registry], idle_seconds: float) -> None:
     """Look in every `idle_seconds`, for ever; cancelled when the service stops. A failed look is logged."""
     housekeeper = Housekeeper(gate, registry)
     while True:

@@ -1,15 +1,19 @@
 """The bundles of one folder, by name: opened, verified, warmed.
 
 A bundle that cannot be used makes the service not ready and is named there with the reason; requests are answered all
-the same, by K-means, and the answer says so.
+the same, by K-means, and the answer says so. When the folder is loaded anew, a bundle that worked goes on answering
+where what has taken its place does not pass.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import structlog
 
 from monolayer_core.errors import MonolayerError
+from monolayer_core.model_card import read_card, verify_files
 from monolayer_service.compute import ComputePlan
 from monolayer_service.errors import NotReadyError, UnknownModelError
 from monolayer_service.scheduler.scheduler import TileScheduler
@@ -27,14 +31,24 @@ RETRY_AFTER_SECONDS = 30.0
 """A broken bundle does not mend itself; this is how long an operator's restart takes."""
 
 
+BundleState: TypeAlias = Literal["ready", "stale", "degraded", "broken"]
+
+
 @dataclass(frozen=True)
 class Bundle:
-    """One folder: a segmenter where it could be opened, else why it was refused."""
+    """One folder: a segmenter where it could be opened, else why it was refused.
+
+    Attributes
+    ----------
+    stale_because : str or None
+        Why the segmenter is still the one from before, and not what lies in the folder now.
+    """
 
     name: str
     segmenter: OnnxSegmenter | None
     refusal: str | None = None
     needs_cuda: bool = False
+    stale_because: str | None = None
 
     @property
     def problem(self) -> str | None:
@@ -46,9 +60,18 @@ class Bundle:
             return self.refusal
         return f"the device cuda was asked for, but the network runs on {self.segmenter.network.provider}"
 
+    @property
+    def state(self) -> BundleState:
+        """How far it can be used: ready, stale (works, but is not what lies in the folder), degraded or broken."""
+        if self.segmenter is None:
+            return "broken"
+        if self.problem is not None:
+            return "degraded"
+        return "ready" if self.stale_because is None else "stale"
+
 
 class Registry:
-    """The bundles that were found at start; they do not change while the service runs."""
+    """The bundles that were found when the folder was loaded; a folder that has changed is loaded into another one."""
 
     def __init__(self, bundles: dict[str, Bundle], folder_problem: str | None = None) -> None:
         self.bundles = bundles
@@ -71,6 +94,10 @@ class Registry:
     def uses_gpu(self) -> bool:
         """Whether any network runs on a GPU."""
         return any(bundle.segmenter.network.provider == CUDA for bundle in self.bundles.values() if bundle.segmenter)
+
+    def warm(self, memory_bytes: int) -> None:
+        """Make the sessions of tile sides while the process stays below `memory_bytes`, see `warm`."""
+        warm([bundle.segmenter for bundle in self.bundles.values() if bundle.segmenter], memory_bytes)
 
     def trim(self) -> None:
         """Give back the memory that networks on the CPU have taken; they share it, so one of them does it for all.
@@ -97,24 +124,79 @@ class Registry:
             raise NotReadyError("; ".join(problems), RETRY_AFTER_SECONDS)
 
 
-def load_registry(settings: Settings, plan: ComputePlan, scheduler: TileScheduler, metrics: Metrics) -> Registry:
+def load_registry(
+    settings: Settings,
+    plan: ComputePlan,
+    scheduler: TileScheduler,
+    metrics: Metrics,
+    previous: Registry | None = None,
+) -> Registry:
     """Open every bundle of the folder in the settings, then warm their tile sides as far as memory allows.
 
     What the networks run for requests is run by `scheduler`, which may be started later.
+
+    Of `previous` those bundles are taken over that have not changed, and those whose successors are refused; where the
+    folder itself cannot be read, all.
     """
-    try:
-        folders = sorted(path for path in settings.models.glob("[!._]*") if path.is_dir())
-        problem = None if settings.models.is_dir() else f"the folder of bundles {settings.models.name!r} does not exist"
-    except OSError as error:
-        folders, problem = [], f"the folder of bundles cannot be read: {error.strerror}"
-    bundles = {folder.name: _open(folder, settings, plan, scheduler, metrics) for folder in folders}
-    warm([bundle.segmenter for bundle in bundles.values() if bundle.segmenter], settings.idle_memory_mib * 2**20)
-    registry = Registry(bundles, problem)
+    folders, problem = _find(settings.models)
+    known = previous.bundles if previous is not None else {}
+    if problem is not None and known:
+        log.error("folder of bundles refused", reason=problem)
+        return Registry({name: _keep(bundle, problem) for name, bundle in known.items()})
+
+    def load(folder: Path) -> Bundle:
+        return _renew(folder, known.get(folder.name), lambda: _open(folder, settings, plan, scheduler, metrics))
+
+    registry = Registry({folder.name: load(folder) for folder in folders}, problem)
+    registry.warm(settings.idle_memory_mib * 2**20)
     try:
         registry.trim()
     except MonolayerError as error:
         log.warning("memory not given back", reason=str(error))
     return registry
+
+
+def _find(models: Path) -> tuple[list[Path], str | None]:
+    """Give the folders of the bundles, and what keeps them from being found."""
+    try:
+        if not models.is_dir():
+            return [], f"the folder of bundles {models.name!r} does not exist"
+        return sorted(path for path in models.glob("[!._]*") if path.is_dir()), None
+    except OSError as error:
+        return [], f"the folder of bundles cannot be read: {error.strerror}"
+
+
+def _renew(folder: Path, before: Bundle | None, open_anew: Callable[[], Bundle]) -> Bundle:
+    """Give the bundle that answers from now on: that of before where it is the same or better than what is there."""
+    if before is None or before.segmenter is None:
+        return open_anew()
+    if _is_unchanged(folder, before.segmenter):
+        return replace(before, stale_because=None)
+    bundle = open_anew()
+    if bundle.segmenter is None:
+        return _keep(before, bundle.refusal or "")
+    was, now = before.segmenter.network.provider, bundle.segmenter.network.provider
+    if now != was == CUDA:  # both have to fit on the GPU for a while
+        return _keep(before, f"there was no room for it on {was}, it would run on {now}")
+    return bundle
+
+
+def _is_unchanged(folder: Path, segmenter: OnnxSegmenter) -> bool:
+    """Whether a folder holds what a network was made of; one that has lost its device is better opened anew."""
+    network = segmenter.network
+    try:
+        card = read_card(folder)
+        verify_files(card, folder)
+    except MonolayerError:
+        return False
+    return card == network.card and network.provider == network.wanted
+
+
+def _keep(before: Bundle, reason: str) -> Bundle:
+    if before.segmenter is None:
+        return before
+    log.error("bundle kept", bundle=before.name, version=before.segmenter.network.card.version, reason=reason)
+    return replace(before, stale_because=reason)
 
 
 def _open(folder: Path, settings: Settings, plan: ComputePlan, scheduler: TileScheduler, metrics: Metrics) -> Bundle:

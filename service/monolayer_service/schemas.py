@@ -199,7 +199,9 @@ class BundleInfo(Schema):
     """One bundle of the folder."""
 
     name: str
-    state: Literal["ready", "degraded", "broken"]
+    state: Literal["ready", "stale", "degraded", "broken"] = Field(
+        description="`stale`: it works, but what lies in its folder now was refused when it was loaded"
+    )
     problem: str | None
     provider: str | None = Field(description="execution provider really in use")
     precision: Precision | None = Field(description="numbers that the file in use computes in")

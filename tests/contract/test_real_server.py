@@ -1,14 +1,17 @@
 """Promises that only a real server on a real (loopback) port can keep: parsing, upgrades, signals."""
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 
 import numpy as np
@@ -25,13 +28,14 @@ START = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
 class RunningServer:
     """The command in a process of its own; its log lines are collected."""
 
-    def __init__(self, models, **settings):
+    def __init__(self, models, *, process_options=None, **settings):
         environment = {f"MONOLAYER_{name.upper()}": str(value) for name, value in settings.items()}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "monolayer_service", "--port", "0"],
             env={**os.environ, "MONOLAYER_MODELS": str(models), **environment},
             stderr=subprocess.PIPE,
             text=True,
+            **(process_options or {}),
         )
         self.lines = []
         self._arrival = threading.Condition()
@@ -81,14 +85,14 @@ class RunningServer:
     def events(self):
         return [json.loads(line) for line in self.lines]
 
-    def events_of(self, request_id):
-        """What was logged of a request; the caller may have its answer before the line is written."""
+    def events_with(self, count=1, **values):
+        """What was logged with these values, once there are as many lines; whatever they tell of may come earlier."""
 
         def found():
-            return [event for event in self.events() if event.get("request_id") == request_id]
+            return [event for event in self.events() if values.items() <= event.items()]
 
         with self._arrival:
-            self._arrival.wait_for(found, timeout=60)
+            self._arrival.wait_for(lambda: len(found()) >= count, timeout=60)
         return found()
 
 
@@ -158,7 +162,7 @@ def test_every_log_line_is_json_and_requests_have_ids(server, blobs_png):
     answer, _ = server.post(blobs_png, {"X-Request-ID": "find-me"})
     assert answer.getheader("X-Request-ID") == "find-me"
     assert answer.getheader("Server") is None
-    assert [event["event"] for event in server.events_of("find-me")] == ["request"]
+    assert [event["event"] for event in server.events_with(request_id="find-me")] == ["request"]
 
 
 def test_the_server_is_ready_when_it_listens(server):
@@ -187,4 +191,63 @@ def test_a_signal_lets_readiness_fall_and_requests_in_flight_finish(toy_bundles)
         assert server.post(large)[0].status == 200
     flight.join(60)
     assert answers == [200]
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def replaceable(toy_bundle, tmp_path):
+    """A folder of bundles, and a function that replaces its one bundle by another version of it."""
+    models = tmp_path / "models"
+    models.mkdir()
+
+    def put(version):
+        shutil.rmtree(models / "nuclei", ignore_errors=True)
+        toy_bundle(tmp_path / version, "nuclei", version=version).rename(models / "nuclei")
+
+    put("1.0.0")
+    return models, put
+
+
+@pytest.mark.fault(
+    "reload: SIGHUP to a server under load", "other bundles answer; no request lost, a second signal too"
+)
+def test_a_hangup_loads_the_bundles_anew_and_no_request_is_lost(replaceable, blobs_png, record_property):
+    models, put = replaceable
+    server = RunningServer(models)
+    answers, is_done = [], threading.Event()
+
+    def ask():
+        while not is_done.is_set():
+            answers.append(server.post(blobs_png))
+
+    callers = [threading.Thread(target=ask) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    for number, version in enumerate(["2.0.0", "3.0.0"], 1):
+        put(version)
+        server.process.send_signal(signal.SIGHUP)
+        assert len(server.events_with(event="reloaded", count=number)) == number
+        assert json.loads(server.post(blobs_png)[1])["model"]["version"] == version
+    is_done.set()
+    for caller in callers:
+        caller.join(60)
+    assert server.stop() == 0
+    assert {answer.status for answer, _ in answers} == {200}
+    assert {json.loads(body)["method"] for _, body in answers} == {"unet"}
+    assert server.events_with(level="error", count=0) == []
+    record_property("figure", f"{len(answers)} requests over two reloads, 0 lost")
+
+
+@pytest.mark.fault("the terminal of a server is closed", "it stops as on SIGTERM")
+def test_a_server_whose_terminal_is_closed_stops(toy_bundles):
+    ours, its = os.openpty()
+    options = {
+        "stdin": its,
+        "start_new_session": True,
+        "preexec_fn": lambda: fcntl.ioctl(its, termios.TIOCSCTTY, 0),
+    }
+    server = RunningServer(toy_bundles, process_options=options)
+    os.close(its)
+    os.close(ours)
+    assert server.process.wait(60) == 0
     assert server.stop() == 0

@@ -1,6 +1,10 @@
 """What ``monolayer-serve`` does before it serves."""
 
 import gc
+import signal
+
+import pytest
+import uvicorn
 
 from monolayer_service import __main__ as command
 from monolayer_service.settings import Settings
@@ -15,3 +19,40 @@ def test_what_lives_as_long_as_the_process_is_out_of_the_collectors_sight(monkey
     finally:
         gc.unfreeze()
     assert frozen[0] > 10_000
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server that counts its reloads and is never started."""
+    reloads = []
+    monkeypatch.setattr(command, "reload_bundles", reloads.append)
+    monkeypatch.setattr(command, "stop_being_ready", lambda app: None)
+    server = command.Server(uvicorn.Config("app"), "app", 0)
+    server.reloads = reloads
+    return server
+
+
+async def test_hangups_between_two_ticks_are_one_reload(server):
+    for hangups in (0, 1, 3):
+        for _ in range(hangups):
+            server.handle_hangup(signal.SIGHUP, None)
+        assert not await server.on_tick(1)
+    assert server.reloads == ["app", "app"]
+
+
+@pytest.mark.parametrize("is_ignored", [False, True], ids=["as usual", "nohup"])
+@pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
+async def test_a_terminal_that_was_closed_stops_the_server_unless_it_was_told_to_ignore_that(
+    server, monkeypatch, is_closed, is_ignored
+):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
+    try:
+        monkeypatch.setattr(command, "has_terminal", lambda: True)
+        monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets=None: None)
+        server.run()
+        assert signal.getsignal(signal.SIGHUP) == server.handle_hangup
+        monkeypatch.setattr(command, "has_terminal", lambda: not is_closed)
+        signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert await server.on_tick(1) == (is_closed and not is_ignored)

@@ -53,6 +53,9 @@ def test_ordinary_errors_pass_as_they_are(error):
     assert caught.value is error
 
 
+@pytest.mark.fault(
+    "a thread of a request meets SystemExit and its like", "500 internal_error; ready, and the next request is answered"
+)
 @pytest.mark.parametrize("error", ENDINGS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
     "place",
@@ -74,6 +77,10 @@ def test_a_thread_of_a_request_that_dies_is_a_500_and_the_next_request_is_answer
     assert client.app.state.services.gate.is_idle
 
 
+@pytest.mark.fault(
+    "a thread of the network meets SystemExit and its like",
+    "K-means answers and says so; ready, and the next request has the network",
+)
 @pytest.mark.parametrize("error", ENDINGS, ids=lambda error: type(error).__name__)
 def test_a_thread_of_the_network_that_dies_is_a_failed_network_and_the_next_request_is_answered(
     make_client, post_png, monkeypatch, error
@@ -90,6 +97,9 @@ def test_a_thread_of_the_network_that_dies_is_a_failed_network_and_the_next_requ
     assert [client.get(door).status_code for door in DOORS] == [200, 200]
 
 
+@pytest.mark.fault(
+    "the scheduler's own step fails in its thread", "whoever waits has a 500 at once; the next request is answered"
+)
 @pytest.mark.parametrize("step", ["_choose", "_settle", "_report_and_wake"])
 @pytest.mark.parametrize("error", [MemoryError(), SystemExit(3), ZeroDivisionError()], ids=["memory", "exit", "bug"])
 def test_a_fault_of_the_scheduler_itself_reaches_whoever_waits_and_it_goes_on(
@@ -134,6 +144,7 @@ def ask(scheduler, engine):
         return [int(answer[0, 0, 0, 0]) for answer in stream.answers(tiles)]
 
 
+@pytest.mark.fault("a network gives too few answers", "it has failed; K-means answers and says so")
 def test_a_network_that_gives_fewer_answers_than_tiles_has_failed():
     class Mute(Engine):
         def run(self, tiles, device, *, alone):
@@ -163,6 +174,7 @@ def without_threads(make_client, monkeypatch):
     return client
 
 
+@pytest.mark.fault("every thread of the network has ended", "/readyz 503 says so; K-means answers and says so")
 def test_threads_that_have_ended_all_the_same_let_readiness_fall_and_nobody_waits_for_them(without_threads, post_png):
     ready = without_threads.get("/readyz")
     assert ready.status_code == 503
@@ -173,6 +185,7 @@ def test_threads_that_have_ended_all_the_same_let_readiness_fall_and_nobody_wait
     assert post_png(without_threads, fallback="never").status_code == 503
 
 
+@pytest.mark.fault("a run of the network does not come back", "503 at the deadline; /readyz 503 says so until it does")
 def test_a_network_that_does_not_come_back_lets_readiness_fall_until_it_does(make_client, post_png, monkeypatch):
     client = make_client(deadline_seconds=0.05, deadline_seconds_per_megapixel=0)
     go_on, run = threading.Event(), Network.run
@@ -194,12 +207,13 @@ def test_a_network_that_does_not_come_back_lets_readiness_fall_until_it_does(mak
     assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.fault("memory cannot be given back", "logged; the next look comes")
 async def test_a_thread_that_dies_while_memory_is_given_back_is_an_error_of_that_look(make_gate, monkeypatch):
     gate = make_gate()
     async with gate.enter() as ticket:
         await ticket.start(1)
     monkeypatch.setattr(housekeeping, "give_back_memory", raising(SystemExit(3)))
-    housekeeper = Housekeeper(gate, object())
+    housekeeper = Housekeeper(gate, object)
     await housekeeper.look()
     with pytest.raises(containment.BrokenOffError):
         await housekeeper.look()

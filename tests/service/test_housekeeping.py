@@ -43,7 +43,7 @@ async def work(gate):
 
 async def test_memory_is_given_back_once_after_work_that_is_a_look_ago(gate):
     registry = CountingRegistry()
-    housekeeper = Housekeeper(gate, registry)
+    housekeeper = Housekeeper(gate, lambda: registry)
     trims = []
     for has_work in (False, True, False, False, True, True, False):
         if has_work:
@@ -55,7 +55,7 @@ async def test_memory_is_given_back_once_after_work_that_is_a_look_ago(gate):
 
 async def test_nothing_is_trimmed_while_a_request_is_inside(gate):
     registry = CountingRegistry()
-    housekeeper = Housekeeper(gate, registry)
+    housekeeper = Housekeeper(gate, lambda: registry)
     await work(gate)
     await housekeeper.look()
     async with gate.enter():
@@ -87,7 +87,7 @@ async def test_a_look_that_fails_is_followed_by_the_next(gate, monkeypatch):
         looked_again.set()
 
     monkeypatch.setattr(Housekeeper, "look", look)
-    task = asyncio.create_task(keep_house(gate, CountingRegistry(), 0.001))
+    task = asyncio.create_task(keep_house(gate, CountingRegistry, 0.001))
     await looked_again.wait()
     task.cancel()
 

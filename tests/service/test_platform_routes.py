@@ -77,7 +77,7 @@ def test_metrics_tell_of_what_was_done(make_client, post_png):
         assert line in text
 
 
-UNITS = ("_seconds", "_bytes", "_megapixels", "_requests", "_tiles", "_ratio", "_total", "_info")
+UNITS = ("_seconds", "_bytes", "_megapixels", "_requests", "_tiles", "_bundles", "_ratio", "_total", "_info")
 
 
 def test_every_metric_of_ours_ends_in_its_unit(client):

@@ -66,6 +66,11 @@ class Ticket:
         """Whether the image is a slide, which has to leave a slot to the small ones."""
         return self.size > SMALL_MEGAPIXELS
 
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the caller has gone away."""
+        return self._gone.done()
+
     def hold(self, count: int) -> None:
         """Account for `count` more bytes of the body.
 

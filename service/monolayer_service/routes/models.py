@@ -29,12 +29,11 @@ def describe(bundle: Bundle, services: Services) -> BundleInfo:
     """Put together what a caller or an operator may want to know of a bundle."""
     defaults = {"/v1/segment": services.settings.segment_model, "/v1/confluency": services.settings.confluency_model}
     segmenter = bundle.segmenter
-    state = "broken" if segmenter is None else "degraded" if bundle.problem else "ready"
     network = segmenter.network if segmenter else None
     return BundleInfo(
         name=bundle.name,
-        state=state,
-        problem=bundle.problem,
+        state=bundle.state,
+        problem=bundle.problem or bundle.stale_because,
         provider=network.provider if network else None,
         precision=network.precision if network else None,
         sha256=network.sha256 if network else None,

@@ -59,8 +59,25 @@ class Metrics:
             ["next"],
             registry=self.registry,
         )
+        self.reloads = Counter(
+            "monolayer_reloads_total",
+            "Times the bundles were loaded anew: complete, partial (one was refused) or failed (nothing has changed).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.bundles = Gauge(
+            "monolayer_loaded_bundles",
+            "Bundles by state: ready, stale (its successor in the folder was refused), degraded or broken.",
+            ["state"],
+            registry=self.registry,
+        )
         self.refusals = Counter(
             "monolayer_refusals_total", "Requests refused or given up by admission.", ["reason"], registry=self.registry
+        )
+        self.disconnects = Counter(
+            "monolayer_disconnected_requests_total",
+            "Callers who went away before they had their answer; their work is left at once.",
+            registry=self.registry,
         )
         self.running = Gauge("monolayer_running_requests", "Requests being computed.", registry=self.registry)
         self.waiting = Gauge("monolayer_waiting_requests", "Requests waiting for their turn.", registry=self.registry)
