@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+import cv2
 import orjson
 import structlog
 from asgi_correlation_id import correlation_id
@@ -201,11 +202,16 @@ def respond_to_failure(error: Exception) -> Response:
     """Answer whatever ended the work on a request."""
     if isinstance(error, core.MonolayerError):
         return respond_to(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or _is_short_of_memory(error):
         log.error("memory exhausted", exc_info=error)
         message = "memory ran out while computing; it may suffice when fewer or smaller images are computed at once"
         return respond_to(MemoryExhaustedError(message, MEMORY_RETRY_SECONDS))
     return respond_to_bug(error)
+
+
+def _is_short_of_memory(error: Exception) -> bool:
+    """Whether OpenCV found no memory; it has no class of its own for that."""
+    return isinstance(error, cv2.error) and getattr(error, "code", 0) == cv2.Error.StsNoMem
 
 
 def respond_to_bug(error: Exception) -> Response:
@@ -220,6 +226,7 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(core.MonolayerError)
     @app.exception_handler(MemoryError)
+    @app.exception_handler(cv2.error)
     async def on_failure(_: Request, error: Exception) -> Response:
         return respond_to_failure(error)
 

@@ -1,5 +1,6 @@
 """What is tried when the network fails: half a batch, the CPU, K-means, a refusal."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -77,6 +78,7 @@ def test_a_tile_that_still_fails_goes_to_the_cpu_and_the_rest_of_its_batch_too(m
     assert network.runs == [(5, CUDA), (2, CUDA), (1, CUDA), (1, CPU), (1, CPU), (3, CPU)]
 
 
+@pytest.mark.fault("GPU and CPU fail", "K-means answers and says so; fallback=never: 503 with Retry-After")
 def test_when_nothing_is_left_every_tile_has_an_error(make_engine):
     network, engine = make_engine(lambda n, provider: True)
     outcomes = engine.run(TILES, CUDA, alone=True)
@@ -125,6 +127,7 @@ def failing_client(make_client, monkeypatch):
     return client
 
 
+@pytest.mark.fault("a run of the network raises", "K-means answers and says so; fallback=never: 503 with Retry-After")
 def test_kmeans_steps_in_and_the_answer_says_so(failing_client, post_png):
     answer = post_png(failing_client, min_area_px=3, tta=True)
     assert answer.status_code == 200
@@ -135,6 +138,7 @@ def test_kmeans_steps_in_and_the_answer_says_so(failing_client, post_png):
     assert 'monolayer_faults_total{next="kmeans"} 1.0' in failing_client.get("/metrics").text
 
 
+@pytest.mark.fault("a run of the network raises", "K-means answers and says so; fallback=never: 503 with Retry-After")
 def test_without_fallback_it_is_a_503_and_nothing_of_the_inside_is_shown(failing_client, post_png):
     answer = post_png(failing_client, fallback="never")
     assert answer.status_code == 503
@@ -143,9 +147,19 @@ def test_without_fallback_it_is_a_503_and_nothing_of_the_inside_is_shown(failing
     assert "0x7f00" not in answer.text
 
 
-def test_exhausted_memory_is_a_503_that_says_when_to_come_back(make_client, post_png, monkeypatch):
+def opencv_out_of_memory():
+    error = cv2.error("OpenCV: alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 5 GiB")
+    error.code = cv2.Error.StsNoMem
+    return error
+
+
+@pytest.mark.fault("memory runs out after the network", "503 memory_exhausted with Retry-After")
+@pytest.mark.parametrize(
+    "error", [MemoryError("cannot allocate 5 GiB"), opencv_out_of_memory()], ids=["numpy", "OpenCV"]
+)
+def test_exhausted_memory_is_a_503_that_says_when_to_come_back(make_client, post_png, monkeypatch, error):
     def exhaust(*_, **__):
-        raise MemoryError("cannot allocate 5 GiB")
+        raise error
 
     client = make_client()
     monkeypatch.setattr("monolayer_service.segmenters.onnx.interpret", exhaust)
@@ -154,6 +168,34 @@ def test_exhausted_memory_is_a_503_that_says_when_to_come_back(make_client, post
     assert answer.json()["error"]["code"] == "memory_exhausted"
     assert int(answer.headers["retry-after"]) >= 1
     assert "GiB" not in answer.text
+
+
+def test_an_error_of_opencv_that_is_not_for_lack_of_memory_is_a_bug(make_client, post_png, monkeypatch):
+    def fail(*_, **__):
+        raise cv2.error("OpenCV: (-215:Assertion failed)")
+
+    client = make_client()
+    monkeypatch.setattr("monolayer_service.segmenters.onnx.interpret", fail)
+    assert post_png(client).status_code == 500
+
+
+@pytest.mark.fault(
+    "memory runs out in the network and in K-means",
+    "503 memory_exhausted with Retry-After; the next request is answered",
+)
+def test_memory_that_runs_out_in_the_network_and_in_kmeans_is_a_503(make_client, post_png, monkeypatch):
+    def exhaust(*_, **__):
+        raise MemoryError("cannot allocate 5 GiB")
+
+    client = make_client()
+    expected = post_png(client).content
+    with monkeypatch.context() as patch:
+        patch.setattr("monolayer_service.segmenters.session.Network.open", exhaust)
+        patch.setattr("monolayer_service.segmenters.kmeans.segment_kmeans", exhaust)
+        answer = post_png(client)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "memory_exhausted")
+        assert int(answer.headers["retry-after"]) >= 1
+    assert post_png(client).content == expected
 
 
 def test_a_gpu_that_turns_out_not_to_work_for_a_new_size_is_not_named_in_the_answer(make_engine):
@@ -206,6 +248,7 @@ def short_of_memory(make_client, monkeypatch):
     return start
 
 
+@pytest.mark.fault("GPU out of memory", "half the batch, then the CPU; the same answer")
 @pytest.mark.parametrize(
     "case",
     [
@@ -233,6 +276,7 @@ def test_a_bundle_with_a_strange_name_can_be_announced_in_a_header(make_client, 
     assert answer.headers["x-fallback"] == "the bundle %CE%B2 cells is not usable"
 
 
+@pytest.mark.fault("bundle: test tensor missing", "/readyz 503 names it, K-means answers and says so")
 def test_a_broken_bundle_is_not_ready_but_requests_are_answered(make_client, post_png, toy_bundle, tmp_path):
     (toy_bundle(tmp_path) / "test_output.npy").unlink()
     client = make_client(models=tmp_path)

@@ -102,6 +102,7 @@ async def test_a_request_that_takes_too_long_is_a_503_with_retry_after(toy_bundl
     assert int(answer.headers["retry-after"]) >= 1
 
 
+@pytest.mark.fault("a body that stops arriving", "408")
 async def test_a_body_that_does_not_arrive_in_time_is_given_up(toy_bundles):
     never = asyncio.Event()
 
@@ -150,6 +151,7 @@ async def test_nothing_is_computed_for_a_caller_who_has_gone_away(toy_bundles, b
     }
     async with app.router.lifespan_context(app):
         await app(scope, receive, send)
+        assert "monolayer_disconnected_requests_total 1.0" in metrics_of(app)
     assert statuses == [400]
 
 
@@ -223,6 +225,7 @@ async def queued(app, tiles):
         await asyncio.sleep(0)
 
 
+@pytest.mark.fault("caller hangs up while its tiles are computed", "its work and its place are gone at once; counted")
 async def test_a_caller_who_hangs_up_while_computing_leaves_no_tile_behind(held, blobs_png):
     app, entered, go_on, runs = held
     caller = Caller(blobs_png)
@@ -233,6 +236,7 @@ async def test_a_caller_who_hangs_up_while_computing_leaves_no_tile_behind(held,
     await task
     assert caller.statuses == [400]
     assert "monolayer_queued_tiles 0.0" in metrics_of(app)
+    assert "monolayer_disconnected_requests_total 1.0" in metrics_of(app)
     assert runs == [1]
     go_on.set()
     follower = Caller(blobs_png)
@@ -277,6 +281,7 @@ async def test_progress_is_told_while_tiles_are_computed_and_the_place_is_kept_u
     assert caller.lines[-1]["count"] == 3
 
 
+@pytest.mark.fault("caller hangs up while progress is told", "its work and its place are gone at once; counted")
 async def test_a_caller_who_hangs_up_while_progress_is_told_leaves_no_tile_and_no_place_behind(held, blobs_png):
     app, entered, go_on, runs = held
     caller = Caller(blobs_png, query=b"format=ndjson")
@@ -290,6 +295,7 @@ async def test_a_caller_who_hangs_up_while_progress_is_told_leaves_no_tile_and_n
     while not app.state.services.gate.is_idle:  # noqa: ASYNC110 - its thread is on its way out
         await asyncio.sleep(0)
     assert runs == [1]
+    assert "monolayer_disconnected_requests_total 1.0" in metrics_of(app)
     assert all("progress" in line for line in caller.lines)
 
 
@@ -315,3 +321,42 @@ async def test_a_body_that_is_announced_larger_than_what_memory_is_left_is_refus
         await caller.call(app)
         assert caller.statuses == [429]
         assert len(caller.unread) == 1
+
+
+@pytest.mark.fault("caller hangs up while sending", "its work and its place are gone at once; counted")
+async def test_a_caller_who_hangs_up_in_the_middle_of_the_body_leaves_nothing_behind(toy_bundles, blobs_png):
+    app = create_app(Settings(models=toy_bundles))
+    caller = Caller(blobs_png, headers=[(b"content-length", str(len(blobs_png)).encode())])
+    caller.unread = [{"type": "http.request", "body": blobs_png[:50], "more_body": True}]
+    async with app.router.lifespan_context(app):
+        task = asyncio.create_task(caller.call(app))
+        while caller.unread:  # noqa: ASYNC110 - what is read is watched
+            await asyncio.sleep(0)
+        assert f"monolayer_held_bytes {len(blobs_png)}.0" in metrics_of(app)
+        caller.hang_up.set()
+        await task
+        assert caller.statuses == [400]
+        assert "monolayer_held_bytes 0.0" in metrics_of(app)
+        assert "monolayer_disconnected_requests_total 1.0" in metrics_of(app)
+        assert app.state.services.gate.is_idle
+
+
+@pytest.mark.fault("caller hangs up while waiting", "its work and its place are gone at once; counted")
+async def test_a_caller_who_hangs_up_while_waiting_for_a_turn_is_never_computed(held, blobs_png):
+    app, entered, go_on, _ = held
+    before = [Caller(blobs_png) for _ in range(2)]
+    tasks = [asyncio.create_task(caller.call(app)) for caller in before]
+    await entered.wait()
+    waiting = Caller(blobs_png)
+    task = asyncio.create_task(waiting.call(app))
+    while "monolayer_waiting_requests 1.0" not in metrics_of(app):  # noqa: ASYNC110 - the metric is what is watched
+        await asyncio.sleep(0)
+    waiting.hang_up.set()
+    await task
+    assert waiting.statuses == [400]
+    assert "monolayer_waiting_requests 0.0" in metrics_of(app)
+    assert "monolayer_disconnected_requests_total 1.0" in metrics_of(app)
+    go_on.set()
+    await asyncio.gather(*tasks)
+    assert [caller.statuses for caller in before] == [[200], [200]]
+    assert 'monolayer_image_size_megapixels_count{method="unet"} 2.0' in metrics_of(app)

@@ -27,6 +27,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
 from monolayer_service.admission.limits import GateLimits
 from monolayer_service.admission.pace import Pace
 from monolayer_service.admission.ticket import Ticket
@@ -91,7 +93,12 @@ class Gate:
         try:
             yield ticket
             ticket.progress(ticket.size)
+        except ClientDisconnect:  # also while the body was being sent
+            ticket.abandon()
+            raise
         finally:
+            if ticket.is_abandoned:
+                self._metrics.disconnects.inc()
             if ticket.work is not None and not ticket.work.done():
                 ticket.cancellation.cancel(self.too_late())
                 ticket.work.add_done_callback(lambda work: self._leave_late(ticket, work))
