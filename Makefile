@@ -20,7 +20,7 @@ PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test format lint types imports pytest test-deploy bench bench-peers overload soak train export evaluate docs lock image-lint clean
+.PHONY: help serve test test-faults test-deploy format lint types imports pytest bench bench-peers overload soak train export evaluate docs lock image-lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ pytest: $(DEV)/ready ## the tests alone (ARGS='-k rle' narrows them)
 
 test-deploy: $(DEV)/ready ## three replicas behind nginx and HAProxy, one killed and one stopped under load (COUNT= requests)
 	MONOLAYER_DEPLOY_REQUESTS=$(or $(COUNT),2000) $(DEV)/bin/python -m pytest tests/deploy -rs $(ARGS)
+
+test-faults: $(DEV)/ready ## inject faults into the service and print what it did
+	$(DEV)/bin/python -m pytest -q --no-header -m fault -p tests.fault_table
 
 bench: $(DEV)/ready ## the service against its targets on this machine, in about five minutes
 	$(DEV)/bin/python -m benchmarks.service --output benchmarks/results
