@@ -74,10 +74,17 @@ class Reloader:
         states = {bundle.name: bundle.state for bundle in registry.bundles.values()}
         refused = any(bundle.refusal or bundle.stale_because for bundle in registry.bundles.values())
         log.info("reloaded", bundles=states)
-        await run_in_threadpool(contained, give_back_memory, registry)
-        # Beside the old networks there may have been no memory for all tile sides of the new ones.
-        await run_in_threadpool(contained, registry.warm, services.settings.idle_memory_mib * 2**20)
+        try:
+            await run_in_threadpool(contained, _tidy_up, registry, services.settings.idle_memory_mib * 2**20)
+        except Exception:  # the bundles are in place all the same
+            log.exception("memory not given back")
         return "partial" if refused else "complete"
+
+
+def _tidy_up(registry: Registry, idle_memory_bytes: int) -> None:
+    """Give back the memory of what was replaced, then warm what it left no room for."""
+    give_back_memory(registry)
+    registry.warm(idle_memory_bytes)
 
 
 def show_states(services: Services) -> None:

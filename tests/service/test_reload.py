@@ -11,7 +11,9 @@ import httpx2
 import pytest
 import structlog.testing
 
+from monolayer_core.errors import PredictionError
 from monolayer_core.model_card import read_card, sha256_of_file, write_card
+from monolayer_service import reloading
 from monolayer_service.app import create_app, reload_bundles
 from monolayer_service.registry import Registry
 from monolayer_service.segmenters.session import CUDA, Network
@@ -241,6 +243,18 @@ async def test_a_reload_that_fails_altogether_leaves_everything_as_it_is(service
     assert "reload failed" in [event["event"] for event in logged]
     await service.reload()
     assert await service.metric('monolayer_reloads_total{outcome="complete"} 1.0')
+
+
+async def test_memory_that_cannot_be_given_back_afterwards_takes_no_bundle_back(service, replace, monkeypatch, logged):
+    def fail(registry):
+        raise PredictionError("no run")
+
+    monkeypatch.setattr(reloading, "give_back_memory", fail)
+    replace("2.0.0")
+    await service.reload()
+    assert await service.state() == ("ready", "2.0.0", None)
+    assert await service.metric('monolayer_reloads_total{outcome="complete"} 1.0')
+    assert "memory not given back" in [event["event"] for event in logged]
 
 
 @pytest.fixture
