@@ -44,7 +44,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--side", type=int, nargs="+", default=[8192], help="height and width in pixels")
     parser.add_argument("--kind", nargs="+", choices=PITCH_PX, default=list(PITCH_PX), help="how the discs lie")
     parser.add_argument("--compression", nargs="+", choices=("none", "zlib"), default=["none", "zlib"])
-    parser.add_argument("--form", nargs="+", choices=("json", "csv", "tiff", "png", "ndjson"), default=["json"])
+    parser.add_argument(
+        "--form", nargs="+", choices=("json", "csv", "table", "tiff", "overlay", "ndjson"), default=["json"]
+    )
     parser.add_argument("--model", default=CARD.name, help="a shipped bundle instead of the stand-in")
     return parser.parse_args()
 

@@ -32,7 +32,8 @@ class Verification:
 def repeated_options(answer: Mapping[str, Any]) -> ConfluencyOptions:
     """Give the options with which an image must be sent to get an answer once more.
 
-    The model that answered is named, so that a service with another default is asked for the same.
+    The model that answered is named, so that a service with another default is asked for the same; so is K-means, but
+    where it only stood in for a network.
 
     Raises
     ------
@@ -45,6 +46,8 @@ def repeated_options(answer: Mapping[str, Any]) -> ConfluencyOptions:
     options: dict[str, Any] = {**receipt["options"], "image_id": answer["image_id"]}
     if answer["model"] is not None:
         options["model"] = answer["model"]["name"]
+    elif answer["fallback"] is None:
+        options["method"] = answer["method"]
     if answer.get("echo"):
         options["echo"] = answer["echo"]
     return cast("ConfluencyOptions", options)

@@ -39,8 +39,8 @@ _RECORDS_AT_ONCE = 1 << 12
 
 _SERVICE_VERSION = version("monolayer-service")
 
-_NOT_OF_THE_OBJECTS = {"image_id", "format", "echo"}
-"""Options that change how an answer looks, never what was found."""
+_NOT_IN_RECEIPTS = {"model", "method", "fallback", "image_id", "format", "echo"}
+"""Options that choose who answers, which the answer says itself, or that change how it looks, never what was found."""
 
 
 def render_segmentation(analysis: Analysis, options: Options, form: Form) -> bytes:
@@ -149,7 +149,7 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
     summary["receipt"] = {
         "pixels_sha256": digest_pixels(image.rows),
         "model_sha256": None if analysis.model is None else analysis.model.sha256,
-        "options": options.model_dump(exclude_defaults=True, exclude=_NOT_OF_THE_OBJECTS),
+        "options": options.model_dump(exclude_defaults=True, exclude=_NOT_IN_RECEIPTS),
         "service_version": _SERVICE_VERSION,
     }
     return summary

@@ -143,7 +143,8 @@ class Receipt(Schema):
     )
     model_sha256: str | None = Field(description="of the ONNX file; null under K-means")
     options: dict[str, str | int | float | bool] = Field(
-        description="those of the request that are not at their default, but for `image_id`, `format` and `echo.*`"
+        description="those of the request that are not at their default and shape the answer; who answered stands in "
+        "`method` and `model`"
     )
     service_version: str
 

@@ -146,7 +146,7 @@ class FakeService:
             "receipt": {
                 "pixels_sha256": digest_pixels(ArrayRows(labels)),
                 "model_sha256": model["sha256"] if method == "unet" else None,
-                "options": {name: value for name, value in query.items() if name in {"measurements", "rle", "method"}},
+                "options": {name: value for name, value in query.items() if name in {"measurements", "rle"}},
                 "service_version": "0.1.0",
             },
         } | ({"echo": echo} if echo else {})

@@ -20,6 +20,7 @@ ANSWER = {
     "method": "unet",
     "model": {"name": "nuclei", "version": "0.2.0", "sha256": "b" * 64, "provider": "CPUExecutionProvider"},
     "confluency": {"percent": 12.5, "of": "nucleus"},
+    "fallback": None,
     "count": 2,
     "instances": [{"id": 1}, {"id": 2}],
     "echo": {"plate": "7"},
@@ -38,9 +39,11 @@ def test_the_model_that_answered_the_options_and_what_was_sent_along_are_asked_a
 
 
 def test_after_kmeans_no_model_is_named():
-    receipt = RECEIPT | {"model_sha256": None, "options": {"method": "kmeans"}}
+    receipt = RECEIPT | {"model_sha256": None, "options": {"clusters": 3}}
     answer = ANSWER | {"model": None, "method": "kmeans", "echo": {}, "receipt": receipt}
-    assert repeated_options(answer) == {"method": "kmeans", "image_id": "frame"}
+    assert repeated_options(answer) == {"clusters": 3, "method": "kmeans", "image_id": "frame"}
+    stood_in = answer | {"fallback": {"reason": "there was no network"}}
+    assert repeated_options(stood_in) == {"clusters": 3, "image_id": "frame"}
 
 
 @pytest.mark.parametrize("receipt", [None, "text", {"pixels_sha256": "a"}])

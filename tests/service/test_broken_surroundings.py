@@ -101,7 +101,7 @@ from monolayer_service.settings import Settings
 png = sys.stdin.buffer.read()
 statuses = []
 with TestClient(create_app(Settings(models=sys.argv[1]))) as client:
-    for form in ("json", "csv", "tiff", "png", "ndjson"):
+    for form in ("json", "csv", "table", "tiff", "overlay", "geojson", "rois", "coco", "ndjson"):
         body = {"image": ("a.png", png, "image/png")}
         statuses.append(client.post("/v1/segment", params={"format": form}, files=body).status_code)
     large = io.BytesIO()  # multipart parsers like to put that on disk
@@ -125,5 +125,5 @@ def test_the_service_starts_and_answers_where_nothing_can_be_written_and_does_no
     )
     assert run.returncode == 0, run.stderr.decode()
     found = json.loads(run.stdout.splitlines()[-1])
-    assert found["statuses"] == [200] * 12
+    assert found["statuses"] == [200] * 16
     assert found["tried"] == []

@@ -27,7 +27,7 @@ def server(monkeypatch):
     reloads = []
     monkeypatch.setattr(command, "reload_bundles", reloads.append)
     monkeypatch.setattr(command, "stop_being_ready", lambda app: None)
-    server = command.Server(uvicorn.Config("app"), "app", 0)
+    server = command.Server(uvicorn.Config("app", log_config=None), "app", 0)
     server.reloads = reloads
     return server
 

@@ -41,7 +41,7 @@ def test_it_names_all_that_the_answer_depends_on(client, post_png, blobs, tmp_pa
     assert answer["receipt"] == {
         "pixels_sha256": digest_pixels(decode_image(cv2.imencode(".png", blobs)[1].tobytes()).rows),
         "model_sha256": answer["model"]["sha256"],
-        "options": {"model": "nuclei", "min_area_px": 30},
+        "options": {"min_area_px": 30},
         "service_version": version("monolayer-service"),
     }
 
@@ -59,9 +59,15 @@ def test_the_same_pixels_in_another_file_have_the_same_receipt(client, post_png,
     assert as_tiff["image"]["sha256"] != as_png["image"]["sha256"]
 
 
+def test_who_was_asked_for_is_not_in_it_but_who_answered_is_in_the_answer(client, post_png):
+    asked = post_png(client, method="unet", fallback="never").json()
+    assert asked == post_png(client).json()
+    assert asked["receipt"]["options"] == {}
+
+
 def test_kmeans_has_no_model_in_it(client, post_png):
     receipt = post_png(client, method="kmeans").json()["receipt"]
-    assert (receipt["model_sha256"], receipt["options"]) == (None, {"method": "kmeans"})
+    assert (receipt["model_sha256"], receipt["options"]) == (None, {})
 
 
 @pytest.fixture(scope="module")
