@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 
 import cv2
 import numpy as np
@@ -89,3 +90,24 @@ def test_missing_and_repeated_parts_never_cause_an_unknown_error(kind, data):
 def test_noise_after_any_beginning_is_refused(magic, noise):
     with pytest.raises(ImageError):
         decode_image(magic + noise)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x93NUMPY\x01\x00\x40\x00"
+        + b"{'descr': '|u1,' * 1, 'fortran_order': False, 'shape': (1, 2)}".ljust(63)
+        + b"\n",
+        FILES["png"].replace(b"IDAT", b"iDAT"),
+        FILES["jpeg"][:200] + b"\xff\xd9",
+        FILES["tiff"][:8] + b"\xff\x00" + FILES["tiff"][10:],
+        FILES["tiff, deflate"].replace(b"\x78\x5e", b"\0\0").replace(b"\x78\x9c", b"\0\0"),
+        FILES["bmp"][:28] + b"\x08\0\x01" + FILES["bmp"][31:],
+    ],
+    ids=["npy", "png", "jpeg", "tiff tags", "tiff strips", "bmp"],
+)
+def test_what_a_decoder_says_of_damage_stays_inside(data):
+    """Libraries name their modules, files and addresses in memory; callers have no use for them."""
+    with pytest.raises(ImageError) as caught:
+        decode_image(data, ReadOptions(channel=0))
+    assert not re.search(r"0x[0-9a-f]{4}|/|\.(py|cpp)|Error|cv2|tifffile|imagecodecs|Tiff[A-Z]|<", str(caught.value))

@@ -152,3 +152,18 @@ def test_pyramid_levels_are_not_taken_for_planes():
 def test_a_description_that_does_not_fit_is_refused(xml, error):
     with pytest.raises(error):
         decode_image(with_description(xml), ReadOptions(t=0, channel=0, z=0))
+
+
+@pytest.mark.parametrize(
+    "inside", ["<a/>" * (2**20 + 1), "<a " + " ".join(f'a{i}=""' for i in range(2**21)) + "/>"], ids=["tags", "values"]
+)
+def test_more_markup_than_any_file_needs_is_refused_before_it_is_parsed(monkeypatch, inside):
+    monkeypatch.setattr("xml.etree.ElementTree.fromstring", lambda _: pytest.fail("it was parsed"))
+    with pytest.raises(UnusableImageError, match="elements"):
+        read_header(with_description(ome_xml("<TiffData/>" + inside)))
+
+
+def test_what_a_damaged_description_says_is_not_repeated():
+    with pytest.raises(TruncatedImageError) as caught:
+        read_header(with_description(ome_xml(SizeX="q" * 10_000)))
+    assert "q" * 10 not in str(caught.value)

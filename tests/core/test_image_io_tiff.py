@@ -15,7 +15,7 @@ from monolayer_core.errors import (
     TruncatedImageError,
     UnusableImageError,
 )
-from monolayer_core.image_formats import tiff as tiff_format
+from monolayer_core.image_formats import tiff_chain
 from monolayer_core.image_io import ImageLimits, ReadOptions, decode_image, read_header
 
 RANDOM = np.random.default_rng(0)
@@ -334,14 +334,14 @@ def test_tags_are_looked_at_before_tifffile_reads_them(monkeypatch):
         pytest.fail("tifffile was called")
 
     encoded = tiff(GREY, rowsperstrip=1)
-    monkeypatch.setattr(tiff_format, "MAX_TAG_VALUES", 49)
+    monkeypatch.setattr(tiff_chain, "MAX_TAG_VALUES", 49)
     monkeypatch.setattr(tifffile, "TiffFile", never)
     with pytest.raises(ImageTooLargeError):
         decode_image(encoded)
 
 
 def test_more_pages_than_admitted_are_refused(monkeypatch):
-    monkeypatch.setattr(tiff_format, "MAX_PAGES", 2)
+    monkeypatch.setattr(tiff_chain, "MAX_PAGES", 2)
     assert decode_image(pages(*STACK[:2]), ReadOptions(z=1)).channels == 1
     with pytest.raises(ImageTooLargeError, match="more than 2 pages"):
         decode_image(pages(*STACK), ReadOptions(z=1))
@@ -349,9 +349,9 @@ def test_more_pages_than_admitted_are_refused(monkeypatch):
 
 def test_a_tag_with_more_values_than_admitted_is_refused_before_they_are_read(monkeypatch):
     encoded = tiff(GREY, rowsperstrip=1)
-    monkeypatch.setattr(tiff_format, "MAX_TAG_VALUES", 50)
+    monkeypatch.setattr(tiff_chain, "MAX_TAG_VALUES", 50)
     assert decode_image(encoded).pixels.shape == (50, 40)
-    monkeypatch.setattr(tiff_format, "MAX_TAG_VALUES", 49)
+    monkeypatch.setattr(tiff_chain, "MAX_TAG_VALUES", 49)
     with pytest.raises(ImageTooLargeError, match="50 values"):
         decode_image(encoded)
 

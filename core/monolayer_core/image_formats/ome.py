@@ -10,7 +10,11 @@ from xml.etree import ElementTree as ET
 
 from monolayer_core.errors import TruncatedImageError, UnusableImageError
 
-_MAX_LENGTH = 1 << 25  # a parsed tree takes about ten times the memory
+_MAX_LENGTH = 1 << 25  # that of 65,536 planes, each with its position
+# Of elements and attributes, whose number decides how long parsing takes and how large the tree is: several times those
+# of 65,536 planes.
+_MAX_ELEMENTS = 1 << 19
+_MAX_ATTRIBUTES = 1 << 21
 _ORDERS = {"XYZCT", "XYZTC", "XYCZT", "XYCTZ", "XYTCZ", "XYTZC"}
 
 
@@ -76,20 +80,22 @@ def parse_pixels(description: str) -> OmePixels:
     """
     if len(description) > _MAX_LENGTH:
         raise UnusableImageError(f"OME-XML of more than {_MAX_LENGTH} characters is not read")
+    if description.count("<") > 2 * _MAX_ELEMENTS or description.count("=") > _MAX_ATTRIBUTES:
+        raise UnusableImageError(f"OME-XML of more than {_MAX_ELEMENTS} elements is not read")
     if "<!" in description.replace("<!--", ""):
         # A document type could define entities that expand without end; OME-XML has none.
         raise UnusableImageError("OME-XML with a document type is not read")
     try:
         root = ET.fromstring(description)  # noqa: S314 - without a document type nothing can expand
     except ET.ParseError as error:
-        raise TruncatedImageError(f"the OME-XML is damaged: {error}") from error
+        raise TruncatedImageError("the OME-XML is damaged: it is no XML") from error
     pixels = root.find("{*}Image/{*}Pixels")
     if pixels is None:
         raise UnusableImageError("the OME-XML describes no image of this file")
     try:
         return _read(pixels, root.get("UUID"))
     except (KeyError, ValueError) as error:
-        raise TruncatedImageError(f"the OME-XML is damaged: {error!r}") from error
+        raise TruncatedImageError("the OME-XML is damaged: its image lacks what it must have") from error
 
 
 def _read(pixels: ET.Element, own_uuid: str | None) -> OmePixels:

@@ -80,12 +80,12 @@ def damage_refused(kind: str) -> Iterator[None]:
     """Turn whatever a decoder raises over damaged data into `TruncatedImageError`.
 
     Only calls into decoders of other people belong inside: over hostile bytes they raise nearly every class there is.
+    What they say stays out of the message, which callers read: it names their modules, files and addresses in memory,
+    and repeats what the file holds.
     """
     try:
         yield
     except (MonolayerError, MemoryError):
         raise
     except Exception as error:
-        raise TruncatedImageError(
-            f"the {kind} data ends early or is damaged ({type(error).__name__}: {error})"
-        ) from error
+        raise TruncatedImageError(f"the {kind} data ends early or is damaged") from error

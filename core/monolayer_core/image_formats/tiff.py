@@ -1,12 +1,11 @@
 """TIFF, BigTIFF and OME-TIFF through tifffile and imagecodecs: one page is described, checked, decoded.
 
-How pages form a stack is the matter of `tiff_stack`. What is checked here: that the compression is one whose result
-cannot outgrow what the tags announce, that every strip or tile lies whole within the file (tifffile fills missing ones
-with zeros), and that the colours are such as have a meaning.
+How pages form a chain is the matter of `tiff_chain`, how they form a stack that of `tiff_stack`. What is checked here:
+that the compression is one whose result cannot outgrow what the tags announce, that every strip or tile lies whole
+within the file (tifffile fills missing ones with zeros), and that the colours are such as have a meaning.
 """
 
 import io
-import struct
 from math import prod
 
 import numpy as np
@@ -14,32 +13,15 @@ import numpy.typing as npt
 import tifffile
 
 from monolayer_core.arrays import Pixels
-from monolayer_core.errors import ImageTooLargeError, TruncatedImageError, UnusableImageError
+from monolayer_core.errors import TruncatedImageError, UnusableImageError
 from monolayer_core.image_formats import jpeg
 from monolayer_core.image_formats.stored import RowReader, StoredImage, damage_refused
+from monolayer_core.image_formats.tiff_chain import LAYOUTS, follow_pages
 from monolayer_core.image_formats.tiff_pixel_size import pixel_size_um
 from monolayer_core.image_formats.tiff_rows import decode_rows, rows_together, view_plain
 from monolayer_core.image_formats.tiff_stack import PagePlace, read_stack
 
-_LAYOUTS = {
-    b"II*\x00": tifffile.TIFF.CLASSIC_LE,
-    b"MM\x00*": tifffile.TIFF.CLASSIC_BE,
-    b"II+\x00": tifffile.TIFF.BIG_LE,
-    b"MM\x00+": tifffile.TIFF.BIG_BE,
-}
-MAGICS = tuple(_LAYOUTS)
-
-MAX_PAGES = 1 << 16
-MAX_TAG_VALUES = 1 << 22  # tiles of 16 x 16 in an image of 32,768 x 32,768; each value becomes an object of 32 bytes
-
-_MAX_TAGS = 1 << 12
-# ImageWidth, ImageLength, Compression, Photometric, FillOrder, SamplesPerPixel, RowsPerStrip, PlanarConfiguration,
-# Predictor, TileWidth, TileLength, ImageDepth, TileDepth
-_NUMBERS = {256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323, 32997, 32998}
-# BitsPerSample, StripOffsets, StripByteCounts, TileOffsets, TileByteCounts, ExtraSamples, SampleFormat
-_NUMBER_LISTS = {258, 273, 279, 324, 325, 338, 339}
-_UNSIGNED_TYPES = {3, 4, 16}
-_BYTE_TYPES = {1, 2, 6, 7}  # kept as they are: text and data of unknown meaning
+MAGICS = tuple(LAYOUTS)
 
 _JPEG = 7
 _UNCOMPRESSED = 1
@@ -67,17 +49,17 @@ def describe(data: bytes) -> StoredImage:
     UnusableImageError
         Colours or compression are of a kind that is not read.
     ImageTooLargeError
-        There are more than `MAX_PAGES` pages.
+        There are more pages, tags or values than `tiff_chain` admits.
     """
     with damage_refused("TIFF"):
-        count = _count_pages(data, _LAYOUTS[data[:4]])
+        kinds = follow_pages(data, LAYOUTS[data[:4]])
         file = tifffile.TiffFile(io.BytesIO(data))
         page = file.pages.first
         description = page.description
         palette_is_colour = page.photometric == _PALETTE and not page.is_imagej
         page_shape, page_axes = _page_axes(page, palette_is_colour)
         dtype = _decoded_type(page, palette_is_colour)
-        stack = read_stack(file.pages, count, page_shape, page_axes)
+        stack = read_stack(page, kinds, page_shape, page_axes)
         size = pixel_size_um(page, description)
         needed = prod(page_shape) * dtype.itemsize + prod(page.chunks) * dtype.itemsize
     _check_kind(page)
@@ -114,37 +96,6 @@ def describe(data: bytes) -> StoredImage:
         pixel_size_um=size,
         open_rows=open_rows,
     )
-
-
-def _count_pages(data: bytes, layout: tifffile.TiffFormat) -> int:
-    """Follow the chain of pages to its end and look at their tags, before tifffile does.
-
-    It would follow a chain that bites its tail, read a tag of any length, and calculate with texts as with numbers.
-    """
-    offset = int(struct.unpack_from(layout.offsetformat, data, 8 if layout.is_bigtiff else 4)[0])
-    seen: set[int] = set()
-    while offset:
-        if offset in seen:
-            raise TruncatedImageError("the TIFF data is damaged: its chain of pages has no end")
-        if len(seen) == MAX_PAGES:
-            raise ImageTooLargeError(f"the TIFF file has more than {MAX_PAGES} pages")
-        seen.add(offset)
-        offset = _next_page(data, layout, offset)
-    return len(seen)
-
-
-def _next_page(data: bytes, layout: tifffile.TiffFormat, offset: int) -> int:
-    tags = int(struct.unpack_from(layout.tagnoformat, data, offset)[0])
-    if tags > _MAX_TAGS:
-        raise TruncatedImageError(f"the TIFF data is damaged: a page has {tags} tags")
-    end = offset + layout.tagnosize + tags * layout.tagsize
-    for place in range(offset + layout.tagnosize, end, layout.tagsize):
-        code, kind, values = struct.unpack_from(f"{layout.byteorder}HH{layout.offsetformat[1:]}", data, place)
-        if kind not in _BYTE_TYPES and values > MAX_TAG_VALUES:
-            raise ImageTooLargeError(f"a TIFF tag has {values} values, {MAX_TAG_VALUES} are admitted")
-        if code in _NUMBERS | _NUMBER_LISTS and (kind not in _UNSIGNED_TYPES or (code in _NUMBERS and values != 1)):
-            raise TruncatedImageError(f"the TIFF data is damaged: its tag {code} is not the number it must be")
-    return int(struct.unpack_from(layout.offsetformat, data, end)[0])
 
 
 def _check_kind(page: tifffile.TiffPage) -> None:

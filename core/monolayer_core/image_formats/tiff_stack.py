@@ -6,17 +6,19 @@ on its word. A plane is looked up when it is wanted.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
-from tifffile import TiffPage, TiffPages
+from tifffile import TiffPage
 
 from monolayer_core.errors import TruncatedImageError, UnusableImageError
 from monolayer_core.image_formats.ome import parse_pixels
 from monolayer_core.image_formats.stored import UNKNOWN_AXIS
+from monolayer_core.image_formats.tiff_chain import PageKind
 
+_MAX_AXES = 16  # as many numbers as stand in a description would be multiplied for minutes
 _METAMORPH_TAG = 33629  # UIC2: what differs from plane to plane, all of which lie behind one page
 
 
@@ -50,8 +52,8 @@ class Stack:
     locate: Callable[[tuple[int, ...]], PagePlace]
 
 
-def read_stack(pages: TiffPages, count: int, page_shape: tuple[int, ...], page_axes: str) -> Stack:
-    """Find out how `count` pages form a stack, from the description of the first.
+def read_stack(page: TiffPage, kinds: Sequence[PageKind], page_shape: tuple[int, ...], page_axes: str) -> Stack:
+    """Find out how pages of these kinds form a stack, from the description of the first one, `page`.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def read_stack(pages: TiffPages, count: int, page_shape: tuple[int, ...], page_a
     UnusableImageError
         The description is that of another file, or of a kind that is not read.
     """
-    page = pages.first
+    count = len(kinds)
     if page.tags.get(_METAMORPH_TAG) is not None:
         raise UnusableImageError("a MetaMorph stack (STK) is not read: save it as OME-TIFF")
     if page.is_ome:
@@ -72,7 +74,7 @@ def read_stack(pages: TiffPages, count: int, page_shape: tuple[int, ...], page_a
         described = _shaped_axes(page.description, page_shape)
     if described is not None and (prod(described[0]) > 1 or count == 1):
         return _regular_stack(page, count, *described, page_axes)
-    return _plain_stack(pages, count, page_axes)
+    return _plain_stack(kinds, page_axes)
 
 
 def _ome_stack(description: str, count: int, page_shape: tuple[int, ...], page_axes: str) -> Stack:
@@ -121,6 +123,8 @@ def _count(text: str) -> int:
 def _shaped_axes(description: str, page_shape: tuple[int, ...]) -> tuple[tuple[int, ...], str] | None:
     """Read the JSON that tifffile writes: the shape of the array and, where they were given, its axes."""
     entries = json.loads(description)
+    if len(entries["shape"]) > _MAX_AXES:
+        raise ValueError(f"{len(entries['shape'])} axes are described")
     shape = tuple(_count(length) for length in entries["shape"])
     inner = len(page_shape)
     if shape[-inner:] != page_shape:
@@ -147,13 +151,8 @@ def _regular_stack(page: TiffPage, count: int, lengths: tuple[int, ...], axes: s
     return Stack(lengths, axes, page_axes, locate)
 
 
-def _plain_stack(pages: TiffPages, count: int, page_axes: str) -> Stack:
-    first = pages.first
-    alike = [0]
-    for number in range(1, count):
-        page = pages[number]
-        if (page.shape, page.dtype, page.compression) == (first.shape, first.dtype, first.compression):
-            alike.append(number)
+def _plain_stack(kinds: Sequence[PageKind], page_axes: str) -> Stack:
+    alike = [number for number, kind in enumerate(kinds) if kind == kinds[0]]
     if len(alike) == 1:
         return Stack((), "", page_axes, lambda _: PagePlace(0))
     return Stack((len(alike),), UNKNOWN_AXIS, page_axes, lambda index: PagePlace(alike[index[0]]))
