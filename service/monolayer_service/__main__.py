@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from monolayer_service.app import create_app, reload_bundles, stop_being_ready
+from monolayer_service.connections import protocol_with_patience
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.logs import configure_logging
 
@@ -86,8 +87,8 @@ def serve(settings: Settings) -> None:
         app,
         host=settings.host,
         port=settings.port,
-        # httptools, the default, loses the body of a POST that asks to upgrade to h2c, as Java's HttpClient does.
-        http="h11",
+        # By h11: httptools, the default, loses the body of a POST that asks for h2c, as Java's HttpClient does.
+        http=protocol_with_patience(settings.head_seconds),
         ws="none",
         log_config=None,
         access_log=False,

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     max_image_megapixels: PositiveInt = Field(512, description="Largest image that is accepted, in megapixels.")
     max_body_mib: PositiveInt = Field(1024, description="Largest request body that is accepted, in MiB.")
     max_submission_images: PositiveInt = Field(256, description="Most images in one call of `/v1/submission`.")
+    head_seconds: Seconds = Field(
+        20.0,
+        gt=0,
+        description="Time a caller has for sending the head of a request, in seconds; then it is hung up on.",
+    )
     upload_seconds: Seconds = Field(300.0, gt=0, description="Time a caller has for sending the body, in seconds.")
     deadline_seconds: Seconds = Field(
         30.0, gt=0, description="Time a request may wait and compute, in seconds, before it is given up with 503."

@@ -54,8 +54,8 @@ def test_confluency_gives_the_numbers_without_the_objects(make_client, post_png,
     client = make_client(confluency_model="blood")
     answer = post_png(client, "/v1/confluency", **{"echo.well": "B2", "image_id": "x"}).json()
     assert set(answer) == {
-        "image_id", "image", "method", "model", "fallback", "confluency", "count", "counts", "ratios", "quality", "echo",
-        "receipt",
+        "image_id", "image", "method", "model", "fallback", "confluency", "count", "counts", "ratios", "quality",
+        "echo", "receipt",
     }  # fmt: skip
     assert answer["method"] == "unet"
     assert answer["confluency"]["area_px"] == int((blobs > 100).sum())

@@ -1,0 +1,60 @@
+"""Connections whose callers send the head of a request slowly, or not at all, are closed.
+
+uvicorn waits for a head as long as the connection lives, so that one caller with a thousand connections, each with a
+byte now and then, takes every file handle of the process. The time for a body is bounded where bodies are read.
+"""
+
+import asyncio
+
+import h11
+import structlog
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+log = structlog.get_logger(__name__)
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 on one connection, with a time for every head.
+
+    It counts from the opening of the connection and, where a connection is used again, from the first byte that comes
+    after an answer; between the two uvicorn's own time for idle connections holds.
+    """
+
+    head_seconds = 20.0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in; the waiting ends when a head is whole, and begins with the first byte of the next one."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._wait_for_head()
+        else:
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.head_seconds, self._hang_up)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _hang_up(self) -> None:
+        log.info("caller was too slow with the head of a request")
+        self.transport.close()
+
+
+def protocol_with_patience(head_seconds: float) -> type[PatientProtocol]:
+    """Give the class that uvicorn makes of each connection; a caller has so many seconds for every head."""
+    return type("PatientProtocol", (PatientProtocol,), {"head_seconds": head_seconds})
