@@ -14,6 +14,8 @@ from monolayer_service.errors import BadBodyError
 
 MAX_TEXT_FIELDS = 8
 MAX_TEXT_BYTES = 64 * 1024
+MAX_HEADER_BYTES = 16 * 1024
+"""Of all headers of a part together."""
 
 
 @dataclass
@@ -35,18 +37,27 @@ class _Collector:
         self._header_name = b""
         self._header_value = b""
         self._disposition = b""
+        self._header_bytes = 0
 
     def on_part_begin(self) -> None:
         self._disposition = b""
+        self._header_bytes = 0
 
     def on_header_begin(self) -> None:
         self._header_name = self._header_value = b""
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_name += data[start:end]
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_value += data[start:end]
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise BadBodyError(f"the headers of a part are longer than {MAX_HEADER_BYTES} bytes")
 
     def on_header_end(self) -> None:
         if self._header_name.lower() == b"content-disposition":

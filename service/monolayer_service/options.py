@@ -23,8 +23,10 @@ ECHO_PREFIX = "echo."
 MAX_ECHO_CHARACTERS = 4096
 
 MAX_IMAGE_ID_CHARACTERS = 255
-IMAGE_ID_PATTERN = r"^[^\x00-\x1f\x7f]+$"
-"""No control characters: the name goes into tables, headers and file names."""
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+IMAGE_ID_PATTERN = f"^[^=+@{_UNSEEN}-][^{_UNSEEN}]*$"
+"""The name goes into tables, headers and file names. No control characters, nor such as turn the direction of text and
+make a name look like another one; and no beginning that spreadsheets take for that of a formula."""
 
 
 class Acts:

@@ -131,5 +131,6 @@ def refuse_ambiguous_name(image_id: str, names: Counter[str | None]) -> None:
     """Refuse an image that could not be told from others in the table; raises `ImageIdError`."""
     if not image_id or names[image_id] > 1:
         raise ImageIdError(
-            "every image needs a file name of its own, of at most 255 characters: its stem is the ImageId"
+            "every image needs a file name of its own, of at most 255 characters, without control characters, and not "
+            "beginning with =, +, - or @: its stem is the ImageId"
         )

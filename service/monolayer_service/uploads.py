@@ -57,7 +57,9 @@ class UploadedFile:
         None where that is no name the option ``image_id`` would take.
         """
         stem = PurePosixPath(PureWindowsPath(self.name or "").name).stem
-        is_usable = len(stem) <= MAX_IMAGE_ID_CHARACTERS and re.fullmatch(IMAGE_ID_PATTERN, stem) is not None
+        is_usable = (
+            stem != ".." and len(stem) <= MAX_IMAGE_ID_CHARACTERS and re.fullmatch(IMAGE_ID_PATTERN, stem) is not None
+        )
         return stem if is_usable else None
 
 

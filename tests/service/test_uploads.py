@@ -67,6 +67,37 @@ async def test_a_body_that_ends_early_is_refused_wherever_it_ends():
             await parse(data[:end])
 
 
+async def test_headers_of_a_part_are_bounded_together():
+    lines = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 4000) for number in range(6))
+    with pytest.raises(BadBodyError, match="longer than 16384 bytes"):
+        await parse(b"--edge\r\n" + lines + b"\r\n\r\n--edge--\r\n")
+
+
+@pytest.mark.parametrize("begin", [b"X-", b"X: "], ids=["name", "value"])
+async def test_a_header_without_an_end_is_not_collected(begin):
+    taken = 0
+
+    async def chunks():
+        nonlocal taken
+        yield b"--edge\r\n" + begin
+        while True:
+            taken += 1024
+            yield b"y" * 1024
+
+    with pytest.raises(BadBodyError):
+        await read_parts("multipart/form-data; boundary=edge", chunks(), max_files=1)
+    assert taken <= 20 * 1024
+
+
+async def test_a_boundary_of_any_length_is_refused():
+    with pytest.raises(BadBodyError):
+        await read_parts("multipart/form-data; boundary=" + "x" * 50_000, parse_nothing(), max_files=1)
+
+
+async def parse_nothing():
+    yield b"--"
+
+
 async def test_too_many_files_are_refused():
     with pytest.raises(BadBodyError, match="more files than the 2"):
         await parse(body(*[(b'name="image"; filename="a.png"', b"1")] * 3))
@@ -87,6 +118,18 @@ async def test_too_many_files_are_refused():
         ("a\tb.png", None),
         ("a\n.png", None),
         ("a\x7f.png", None),
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\windows\\system32.png", "system32"),
+        ("..", None),
+        ("a\0b.png", None),
+        ("\u202egnp.exe", None),
+        ("a\u2028b.png", None),
+        ("a\x85.png", None),
+        ("=cmd|' -C calc'!A0.png", None),
+        ("+1.png", None),
+        ("-1.png", None),
+        ("@a.png", None),
+        ("a=b+c-d@e.png", "a=b+c-d@e"),
     ],
 )
 def test_the_stem_is_the_name_without_folders_and_suffix(name, stem):
