@@ -82,8 +82,22 @@ def test_what_is_no_picture_is_refused(array, word):
         with_header("__import__('os').getcwd()", bytes(4)),
         with_header(header("(2, 2)"), bytes(3)),
         with_header(header("(2, 2.5)"), bytes(9)),
+        with_header(header("(True, 9)"), bytes(9)),
     ],
-    ids=["magic only", "cut", "text", "empty", "type", "negative", "long", "deep", "code", "a byte short", "half"],
+    ids=[
+        "magic only",
+        "cut",
+        "text",
+        "empty",
+        "type",
+        "negative",
+        "long",
+        "deep",
+        "code",
+        "a byte short",
+        "half",
+        "true",
+    ],
 )
 def test_damage_is_refused(data):
     with pytest.raises(TruncatedImageError, match="npy"):

@@ -111,6 +111,10 @@ DAMAGED = {
     "something before the header": MAGIC + chunk(b"IDAT", b"") + header(4, 1, 8, 0),
     "a depth that does not exist": png(4, 3, 0, [bytes(2)]),
     "a kind that does not exist": png(4, 8, 5, [bytes(4)]),
+    "rows interlaced in a way that does not exist": MAGIC
+    + header(4, 1, 8, 0, interlace=2)
+    + chunk(b"IDAT", zlib.compress(bytes(5)))
+    + chunk(b"IEND", b""),
     "a chunk longer than the file": MAGIC + header(4, 1, 8, 0) + struct.pack(">I", 2**31 - 1) + b"IDAT",
     "an unknown chunk that must be understood": png(1, 8, 0, [b"\1"], chunk(b"CgBI", bytes(4))),
     "pixels that are not deflated": MAGIC + header(4, 1, 8, 0) + chunk(b"IDAT", b"pixels") + chunk(b"IEND", b""),

@@ -37,7 +37,8 @@ def describe(data: bytes) -> StoredImage:
         else:
             # Version 3 exists for field names in Unicode, and pixels have no fields.
             raise UnusableImageError(f"version {version[0]}.{version[1]} of the npy format holds no plain image")
-    if any(length < 0 for length in shape):
+    # NumPy's own check takes True for 1 here, and no shape with it later.
+    if any(isinstance(length, bool) or length < 0 for length in shape):
         raise TruncatedImageError(f"the npy header is damaged: it announces the shape {shape}")
     start = stream.tell()
 

@@ -39,9 +39,9 @@ def describe(data: bytes) -> StoredImage:
     first = next(_chunks(data))
     if first.name != b"IHDR" or len(first.content) != 13:
         raise TruncatedImageError("the PNG data is damaged: it does not begin with its header")
-    width, height, depth, kind, compression, filtering, _ = struct.unpack(">IIBBBBB", first.content)
+    width, height, depth, kind, compression, filtering, interlacing = struct.unpack(">IIBBBBB", first.content)
     samples, depths = _KINDS.get(kind, (0, ()))
-    if depth not in depths or compression or filtering:
+    if depth not in depths or compression or filtering or interlacing > 1:
         raise TruncatedImageError("the PNG data is damaged: its header announces a kind of pixel that does not exist")
     shape = (height, width) if samples == 1 else (height, width, samples)
     dtype = np.dtype(np.uint16 if depth == 16 else np.uint8)
