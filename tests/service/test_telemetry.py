@@ -2,13 +2,18 @@ import contextlib
 import io
 import json
 import logging
+import struct
+import warnings
 
+import cv2
 import numpy as np
 import pytest
 import structlog
+import tifffile
 from asgi_correlation_id import correlation_id
 
-from monolayer_core.errors import PredictionError
+from monolayer_core.errors import ImageError, PredictionError
+from monolayer_core.image_io import decode_image
 from monolayer_service.cancellation import Cancellation
 from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.scheduler.tile_queue import TileOutcome
@@ -33,6 +38,7 @@ def log_lines(monkeypatch):
         return lambda: [json.loads(line) for line in buffer.getvalue().splitlines()]
 
     yield configure
+    logging.captureWarnings(capture=False)
     root.handlers[:], level, config = before
     root.setLevel(level)
     structlog.configure(**config)
@@ -54,6 +60,24 @@ def test_probes_are_not_logged_at_the_usual_level(make_client, log_lines):
     lines = log_lines()
     client.get("/livez")
     assert [line for line in lines() if line["logger"].startswith("monolayer")] == []
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_decoders_say_of_a_file_is_not_logged_and_warnings_have_the_one_form(log_lines, capfd):
+    lines = log_lines()
+    pixels = np.zeros((8, 8), np.uint8)
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, pixels)
+    spoiled_tiff = stream.getvalue().replace(struct.pack("<HHII", 279, 4, 1, 64), struct.pack("<HHII", 279, 4, 2, 64))
+    spoiled_bmp = cv2.imencode(".bmp", pixels)[1].tobytes()[:28] + b"\x08\0\x01" + bytes(900)
+    for data in (spoiled_tiff, spoiled_bmp):
+        with contextlib.suppress(ImageError):
+            decode_image(data)
+    assert lines() == []
+    assert capfd.readouterr().err == ""
+    warnings.warn("something is old", UserWarning, stacklevel=1)
+    (line,) = lines()
+    assert (line["level"], line["logger"]) == ("warning", "py.warnings")
 
 
 def test_logs_of_the_standard_library_have_the_same_form(log_lines):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import cv2
 import structlog
 from asgi_correlation_id import correlation_id
 from structlog.processors import ExceptionRenderer
@@ -68,6 +69,10 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    # What decoders have to say of files is up to whoever sent them, in any number of lines; OpenCV writes past handlers.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logging.captureWarnings(capture=True)
     # One access line a request is written by the service itself, with its id and its timings.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     structlog.configure(
