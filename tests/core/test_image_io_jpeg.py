@@ -137,3 +137,36 @@ def test_more_scans_than_any_encoder_writes_are_refused():
     decode_image(PROGRESSIVE[:-2] + missing * scan + PROGRESSIVE[-2:])
     with pytest.raises(UnusableImageError, match="101 scans"):
         decode_image(PROGRESSIVE[:-2] + (missing + 1) * scan + PROGRESSIVE[-2:])
+
+
+@pytest.mark.parametrize("height", [2000, 20_000])
+@pytest.mark.parametrize("data", [BASELINE, PROGRESSIVE, GREY], ids=["baseline", "progressive", "grey"])
+def test_a_size_that_the_coded_pixels_cannot_fill_is_refused(data, height):
+    frame = min(data.find(marker) % (1 << 30) for marker in (b"\xff\xc0", b"\xff\xc2"))
+    swollen = data[: frame + 5] + struct.pack(">HH", height, 60_000_000 // height) + data[frame + 9 :]
+    assert read_header(swollen).height == height
+    with pytest.raises(TruncatedImageError, match="pixels need"):
+        decode_image(swollen)
+
+
+@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_OPTIMIZE, 1)])
+@pytest.mark.parametrize("shape", [(1, 1), (8, 8), (301, 1200), (301, 1200, 3)])
+def test_nothing_but_one_grey_is_no_lack_of_data(options, shape):
+    """No image takes fewer bits than a uniform one."""
+    pixels = decode_image(jpeg(np.full(shape, 128, dtype=np.uint8), *options)).pixels
+    assert pixels.shape == shape
+    assert np.abs(pixels.astype(int) - 128).max() <= 1
+
+
+def test_a_large_image_may_have_fewer_scans(monkeypatch):
+    monkeypatch.setattr("monolayer_core.image_formats.jpeg._SCANNED_PX", 20 * 64 * 80)
+    last = PROGRESSIVE.rindex(b"\xff\xda")
+    scan, missing = PROGRESSIVE[last:-2], 20 - PROGRESSIVE.count(b"\xff\xda")
+    decode_image(PROGRESSIVE[:-2] + missing * scan + PROGRESSIVE[-2:])
+    with pytest.raises(UnusableImageError, match="21 scans is not read, 20 at most"):
+        decode_image(PROGRESSIVE[:-2] + (missing + 1) * scan + PROGRESSIVE[-2:])
+
+
+def test_the_memory_of_a_progressive_image_counts_what_is_kept_between_scans():
+    assert read_header(BASELINE).decoded_bytes == SMOOTH.size
+    assert read_header(PROGRESSIVE).decoded_bytes == 3 * SMOOTH.size

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -21,9 +22,19 @@ MAGIC = b"\xff\xd8\xff"
 _END, _SCAN = 0xD9, 0xDA
 _NO_CONTENT = {0x01, *range(0xD0, 0xD8)}  # TEM and restart markers
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15; the three are tables
-_HUFFMAN_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
+_PROGRESSIVE = 0xC2
+_HUFFMAN_FRAMES = {0xC0, 0xC1, _PROGRESSIVE}  # baseline, extended, progressive
 _MAX_SEGMENTS = 1 << 16  # a file of segments of four bytes would be walked for minutes
-_MAX_SCANS = 100  # each refines the whole image again: a small file of many would be decoded for minutes
+_BLOCK_PX = 8
+_BITS_PER_BLOCK = {
+    0xC0: 2,
+    0xC1: 2,
+    0xC2: 1,
+}  # a code for the mean and one for the rest; progressive runs skip the rest
+# Each scan goes through the whole image again: a small file of many would be decoded for minutes. Encoders write about
+# ten; more are read where the image is so small that all together go through no more than so many pixels.
+_MAX_SCANS, _USUAL_SCANS, _SCANNED_PX = 100, 16, 1 << 31
+_COEFFICIENT_BYTES = 2  # of each sample, kept until the last scan of a progressive image
 # A marker is any number of 0xFF and a byte that says which. Within a scan 0xFF is followed by 0 (an escaped byte) or by
 # a restart marker; anything else ends the scan.
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
@@ -39,6 +50,14 @@ class Frame:
     height: int
     width: int
     samples: int
+
+
+class _Segment(NamedTuple):
+    """A marker and what follows it: its own content, and of a scan the number of bytes of coded pixels."""
+
+    marker: int
+    content: bytes
+    scan_bytes: int
 
 
 def describe(data: bytes) -> StoredImage:
@@ -68,7 +87,9 @@ def describe(data: bytes) -> StoredImage:
             pixels: Pixels = imagecodecs.jpeg8_decode(data)
             return pixels.reshape(shape)
 
-    return StoredImage("jpeg", shape, "YXS"[: len(shape)], np.dtype(np.uint8), decode, decoded_bytes=prod(shape))
+    sample_bytes = 1 + (_COEFFICIENT_BYTES if frame.marker == _PROGRESSIVE else 0)
+    decoded_bytes = prod(shape) * sample_bytes
+    return StoredImage("jpeg", shape, "YXS"[: len(shape)], np.dtype(np.uint8), decode, decoded_bytes=decoded_bytes)
 
 
 def read_frame(data: bytes) -> Frame:
@@ -79,7 +100,7 @@ def read_frame(data: bytes) -> Frame:
     TruncatedImageError
         There is none, or it is cut.
     """
-    for marker, content in _segments(data):
+    for marker, content, _ in _segments(data):
         if marker in _FRAMES and len(content) >= 6:
             height, width = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
             return Frame(marker, content[0], height, width, content[5])
@@ -94,19 +115,29 @@ def check_complete(data: bytes) -> None:
     Raises
     ------
     TruncatedImageError
-        It ends early, has no scan or more than one frame.
+        It ends early, has no scan or more than one frame, or too little data for the size that its frame announces.
     UnusableImageError
         It has more scans than any encoder writes.
     """
-    markers = [marker for marker, _ in _segments(data)]
+    segments = list(_segments(data))
+    markers = [segment.marker for segment in segments]
     if _SCAN not in markers or sum(marker in _FRAMES for marker in markers) != 1:
         raise TruncatedImageError("the JPEG data is damaged: it needs one frame and a scan")
-    if (scans := markers.count(_SCAN)) > _MAX_SCANS:
-        raise UnusableImageError(f"a JPEG of {scans} scans is not read, {_MAX_SCANS} at most: save it as PNG")
+    frame = read_frame(data)
+    admitted = min(_MAX_SCANS, max(_USUAL_SCANS, _SCANNED_PX // max(1, frame.height * frame.width)))
+    if (scans := markers.count(_SCAN)) > admitted:
+        raise UnusableImageError(f"a JPEG of {scans} scans is not read, {admitted} at most: save it as PNG")
+    # libjpeg paints what is missing before the end marker too: a file of a few bytes would be an image of any size.
+    blocks = -(-frame.height // _BLOCK_PX) * -(-frame.width // _BLOCK_PX)
+    needed = blocks * _BITS_PER_BLOCK.get(frame.marker, 0) // 8
+    if sum(segment.scan_bytes for segment in segments) < needed:
+        raise TruncatedImageError(
+            f"the JPEG data ends early: {frame.height} x {frame.width} pixels need {needed} bytes"
+        )
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield marker and content of each segment up to the end marker; scans are stepped over."""
+def _segments(data: bytes) -> Iterator[_Segment]:
+    """Yield each segment up to the end marker; the data of scans is stepped over."""
     position = 2
     for _ in range(_MAX_SEGMENTS):
         found = _MARKER.match(data, position)
@@ -120,12 +151,14 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
             position += length
             if length < 2 or position > len(data):
                 raise TruncatedImageError("the JPEG data ends early or is damaged: a segment is cut")
-        yield marker, content
+        if marker != _SCAN:
+            yield _Segment(marker, content, 0)
         if marker == _END:
             return
         if marker == _SCAN:
             end = _SCAN_END.search(data, position)
             if end is None:
                 raise TruncatedImageError("the JPEG data ends early, inside a scan")
+            yield _Segment(marker, content, end.start() - position)
             position = end.start()
     raise TruncatedImageError(f"the JPEG data is damaged: it has more than {_MAX_SEGMENTS} segments")

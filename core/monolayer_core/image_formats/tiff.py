@@ -169,10 +169,10 @@ def _check_segments(data: bytes, page: tifffile.TiffPage, place: PagePlace) -> N
 
 def _check_jpeg(stream: bytes, page: tifffile.TiffPage) -> None:
     frame = jpeg.read_frame(stream)
-    jpeg.check_complete(stream)
     height, width = page.chunks[:2] if page.planarconfig != _SEPARATE else page.chunks[-2:]
     if frame.height > height or frame.width > width or frame.samples > page.samplesperpixel:
         raise TruncatedImageError("the TIFF data is damaged: a JPEG strip or tile is larger than the tags say")
+    jpeg.check_complete(stream)
 
 
 def _colours(pixels: Pixels, page: tifffile.TiffPage, palette_is_colour: bool) -> Pixels:
