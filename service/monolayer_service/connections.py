@@ -1,7 +1,8 @@
-"""Connections whose callers send the head of a request slowly, or not at all, are closed.
+"""Connections whose callers send the head of a request slowly or not at all, or never stop sending, are closed.
 
 uvicorn waits for a head as long as the connection lives, so that one caller with a thousand connections, each with a
-byte now and then, takes every file handle of the process. The time for a body is bounded where bodies are read.
+byte now and then, takes every file handle of the process; and what is left of a body that is answered already it reads
+to the end, if there is one. The time for a body is bounded where bodies are read.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 on one connection, with a time for every head.
+    """HTTP/1.1 on one connection, with a time for every head, and for the rest of a body that is answered.
 
     It counts from the opening of the connection and, where a connection is used again, from the first byte that comes
     after an answer; between the two uvicorn's own time for idle connections holds.
@@ -31,7 +32,8 @@ class PatientProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes in; the waiting ends when a head is whole, and begins with the first byte of the next one."""
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
+        is_rest = self.conn.their_state is h11.SEND_BODY and self.conn.our_state in (h11.DONE, h11.MUST_CLOSE)
+        if is_rest or self.conn.their_state is h11.IDLE:
             self._wait_for_head()
         else:
             self._stop_waiting()
@@ -51,7 +53,7 @@ class PatientProtocol(H11Protocol):
             self._head_timer = None
 
     def _hang_up(self) -> None:
-        log.info("caller was too slow with the head of a request")
+        log.info("caller was too slow with the head of a request, or did not end a body")
         self.transport.close()
 
 

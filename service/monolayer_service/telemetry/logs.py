@@ -69,8 +69,9 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    # What decoders have to say of files is up to whoever sent them, in any number of lines; OpenCV writes past handlers.
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    # What decoders have to say of files is up to whoever sent them, in any number of lines.
+    for decoder in ("imagecodecs", "tifffile"):
+        logging.getLogger(decoder).setLevel(logging.CRITICAL)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     logging.captureWarnings(capture=True)
     # One access line a request is written by the service itself, with its id and its timings.
