@@ -121,3 +121,5 @@ def network_runs(plan: ComputePlan, *, on_gpu: bool) -> NetworkRuns:
 def apply_plan(plan: ComputePlan) -> None:
     """Set what is process-wide; ONNX Runtime's threads are set when its sessions are made."""
     cv2.setNumThreads(plan.opencv_threads)
+    # Where nothing says how many threads OpenMP has, scikit-learn runs a program (lscpu) in the middle of a request.
+    os.environ.setdefault("OMP_NUM_THREADS", str(available_cores()))

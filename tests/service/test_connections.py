@@ -55,6 +55,10 @@ class Wire(asyncio.Transport):
 
 async def answer(scope, receive, send):
     body = b""
+    if scope["path"] == "/refused":
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+        return
     while (message := await receive())["type"] == "http.request":
         body += message["body"]
         if not message["more_body"]:
@@ -110,6 +114,18 @@ async def test_a_connection_that_is_used_again_has_a_time_for_its_next_head(line
         assert len(line.clock.running(75)) == 1
     line.protocol.data_received(HEAD[:5])
     assert line.clock.running(75) == []
+    (timer,) = line.clock.running(20)
+    timer.callback()
+    assert line.wire.is_closed
+
+
+async def test_what_is_left_of_a_refused_body_has_a_time(line):
+    line.protocol.data_received(b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n" + b"x" * 100)
+    await answered(line)
+    assert line.wire.sent.startswith(b"HTTP/1.1 413 ")
+    assert line.clock.running(20) == []
+    line.protocol.data_received(b"x" * 1000)
+    line.protocol.data_received(b"x" * 1000)
     (timer,) = line.clock.running(20)
     timer.callback()
     assert line.wire.is_closed

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ from monolayer_service.compute import (
     ComputePlan,
     NetworkRuns,
     NetworkThreads,
+    apply_plan,
     available_cores,
     network_runs,
     plan_compute,
@@ -100,3 +104,31 @@ def test_the_cores_are_divided_in_one_place():
     assert network_runs(plan, on_gpu=False) == NetworkRuns(at_once=2, guests=1, one_takes_all=True)
     assert network_runs(plan, on_gpu=True) == NetworkRuns(at_once=2, guests=0, one_takes_all=False)
     assert plan_compute(Settings(threads=1)) == ComputePlan(NetworkThreads(1, 1), 1, 3, 1)
+
+
+@pytest.mark.parametrize("given", [None, "3"], ids=["nothing said", "said by the operator"])
+def test_openmp_is_told_its_threads_where_the_operator_does_not(monkeypatch, given):
+    monkeypatch.setenv("OMP_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+    apply_plan(plan_compute(Settings(threads=1)))
+    assert os.environ["OMP_NUM_THREADS"] == (given or str(available_cores()))
+
+
+def test_clustering_colours_runs_no_other_program():
+    """In a process of its own: scikit-learn asks only once."""
+    code = """
+import subprocess
+import numpy as np
+from monolayer_core.colours import cluster_colours, count_colours, partition_axis
+from monolayer_service.compute import apply_plan, plan_compute
+from monolayer_service.settings import Settings
+def refuse(*arguments, **options):
+    raise SystemExit(f"it runs {arguments}")
+subprocess.run = subprocess.Popen = refuse
+apply_plan(plan_compute(Settings()))
+table = count_colours(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
+assert set(cluster_colours(table, partition_axis(table, 3), 3)) == {0, 1, 2}
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
