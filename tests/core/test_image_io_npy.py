@@ -125,3 +125,10 @@ def test_only_the_chosen_plane_counts_against_the_limit():
     described = read_header(stack, ReadOptions(axes="TYX"))
     assert (described.height, described.width, described.decoded_bytes) == (4, 5, 40)
     assert described.shape == (9, 4, 5)
+
+
+@pytest.mark.parametrize("shape", ["(" + "9" * 3000 + ", 2)", "(" + "1, " * 900 + ")", "(" + "0, " * 900 + ")"])
+def test_a_shape_is_not_repeated_at_any_length(shape):
+    with pytest.raises((ImageTooLargeError, UnusableImageError)) as caught:
+        decode_image(with_header(header(shape), bytes(9)))
+    assert len(str(caught.value)) < 100

@@ -9,9 +9,12 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from monolayer_core.arrays import Pixels
-from monolayer_core.errors import MonolayerError, TruncatedImageError, UnusableImageError
+from monolayer_core.errors import ImageTooLargeError, MonolayerError, TruncatedImageError, UnusableImageError
 
 Format: TypeAlias = Literal["png", "jpeg", "bmp", "tiff", "npy"]
+
+_MAX_AXES = 16
+_MAX_LENGTH = 1 << 63
 
 UNKNOWN_AXIS = "Q"
 """Stands in `StoredImage.axes` for an axis of which the file does not say what it is (tifffile's letter)."""
@@ -71,6 +74,11 @@ class StoredImage:
     def __post_init__(self) -> None:
         if self.dtype.kind not in "buif":
             raise UnusableImageError(f"pixels of type {self.dtype} cannot be used; integers or real numbers are needed")
+        # Before a shape stands in a message: a header of some kilobytes can hold numbers of thousands of digits.
+        if len(self.shape) > _MAX_AXES:
+            raise UnusableImageError(f"the image has {len(self.shape)} axes, {_MAX_AXES} at most are read")
+        if any(length > _MAX_LENGTH for length in self.shape):
+            raise ImageTooLargeError("the image is announced to have more pixels than any file can hold")
         if prod(self.shape) == 0 or not self.shape:
             raise UnusableImageError(f"the image has no pixels: its shape is {self.shape}")
 
