@@ -121,3 +121,10 @@ def test_no_call_waits_for_a_thread_to_see_what_it_asks_for(module):
     used = {call for route in module.router.routes for call in callables(route.dependant)}
     assert used
     assert [call for call in used if not (iscoroutinefunction(call) or isasyncgenfunction(call))] == []
+
+
+def test_no_website_is_let_in(client):
+    """Browsers show a website an answer only where its headers say so."""
+    headers = {"Origin": "https://example.org", "Access-Control-Request-Method": "POST"}
+    for answer in (client.get("/version", headers=headers), client.options("/v1/segment", headers=headers)):
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
