@@ -8,6 +8,9 @@ RUNTIME ?= $(if $(wildcard /proc/driver/nvidia/version),gpu,cpu)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
 
+MINUTES ?= 5
+SEED ?= 0
+
 DATASET ?= data/dsb2018
 # Prepared data sets that `make evaluate` scores the bundles on: BUNDLE=FOLDER for each that is there.
 DATA ?= $(foreach pair,nuclei=$(DATASET) cells=data/cells blood=data/blood,$(if $(wildcard $(lastword $(subst =, ,$(pair)))/dataset.json),$(pair)))
@@ -20,7 +23,7 @@ PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-faults test-deploy format lint types imports pytest bench bench-peers overload soak train export evaluate docs lock image-lint clean
+.PHONY: help serve test test-fuzz test-faults test-deploy format lint types imports pytest bench bench-peers overload soak train export evaluate docs lock image-lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +55,12 @@ test-deploy: $(DEV)/ready ## three replicas behind nginx and HAProxy, one killed
 
 test-faults: $(DEV)/ready ## inject faults into the service and print what it did
 	$(DEV)/bin/python -m pytest -q --no-header -m fault -p tests.fault_table
+
+test-fuzz: $(DEV)/ready ## hostile files and requests for MINUTES=5, other ones with SEED=; a table of what came of them
+	$(DEV)/bin/python -m pytest tests/fuzz tests/core/test_image_io_hostile.py $(ARGS)
+	$(DEV)/bin/python -m tests.fuzz.campaign --minutes $(MINUTES) --seed $(SEED)
+	for target in images tables; do if $(DEV)/bin/python -c 'import atheris' 2>/dev/null; then \
+		$(DEV)/bin/python -m tests.fuzz.coverage_guided $$target --seconds $$(( $(MINUTES) * 30 )) || exit 1; fi; done
 
 bench: $(DEV)/ready ## the service against its targets on this machine, in about five minutes
 	$(DEV)/bin/python -m benchmarks.service --output benchmarks/results
