@@ -16,7 +16,8 @@ from monolayer_core.image_io import decode_image
 from monolayer_core.model_card import ModelCard, read_card
 from monolayer_core.pipeline import prepare
 from monolayer_service.compute import plan_compute
-from monolayer_service.segmenters.session import CPU, Network
+from monolayer_service.segmenters.runtime import CPU
+from monolayer_service.segmenters.session import Network
 from monolayer_service.settings import Settings
 
 

@@ -23,7 +23,8 @@ from monolayer_core.model_card import INT8_MODEL_NAME, read_card
 from monolayer_core.pipeline import segment
 from monolayer_core.rle import encode_coco, encode_kaggle
 from monolayer_service.compute import NetworkThreads
-from monolayer_service.segmenters.session import CPU, Network
+from monolayer_service.segmenters.runtime import CPU
+from monolayer_service.segmenters.session import Network
 
 CLUSTERS = 3
 ROUNDS = 3

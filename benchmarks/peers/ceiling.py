@@ -20,7 +20,8 @@ from monolayer_core.image_io import decode_image
 from monolayer_core.model_card import read_card
 from monolayer_core.pipeline import interpret, prepare
 from monolayer_service.compute import NetworkThreads
-from monolayer_service.segmenters.session import CPU, Network
+from monolayer_service.segmenters.runtime import CPU
+from monolayer_service.segmenters.session import Network
 
 
 def main() -> None:

@@ -41,6 +41,11 @@ class NetworkThreads:
     alone: int
     shared: int
 
+    @property
+    def runs(self) -> int:
+        """How many runs at once fill all cores in a shared session."""
+        return self.alone - self.shared + 1
+
 
 @dataclass(frozen=True)
 class ComputePlan:
@@ -119,7 +124,7 @@ def network_runs(plan: ComputePlan, *, on_gpu: bool) -> NetworkRuns:
 
 
 def apply_plan(plan: ComputePlan) -> None:
-    """Set what is process-wide; ONNX Runtime's threads are set when its sessions are made."""
+    """Set what is process-wide; the networks' threads are set when their sessions are made."""
     cv2.setNumThreads(plan.opencv_threads)
     # Where nothing says how many threads OpenMP has, scikit-learn runs a program (lscpu) in the middle of a request.
     os.environ.setdefault("OMP_NUM_THREADS", str(available_cores()))

@@ -1,7 +1,8 @@
 """Memory is given back when nothing runs.
 
-ONNX Runtime keeps what its largest run once took, because giving it back after every run costs a quarter of the speed;
-and the C library keeps what threads have freed. Both are trimmed once the service has had nothing to do for a while.
+The runtimes keep what their largest runs once took, because giving it back after every run costs a quarter of the
+speed; and the C library keeps what threads have freed. Both are trimmed once the service has had nothing to do for a
+while.
 """
 
 import asyncio

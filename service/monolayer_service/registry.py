@@ -20,7 +20,7 @@ from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.bundle import open_bundle
 from monolayer_service.segmenters.faults import FaultTolerantEngine
 from monolayer_service.segmenters.onnx import OnnxSegmenter
-from monolayer_service.segmenters.session import CUDA
+from monolayer_service.segmenters.runtime import CUDA
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.memory import resident_bytes
 from monolayer_service.telemetry.metrics import Metrics
@@ -100,7 +100,7 @@ class Registry:
         warm([bundle.segmenter for bundle in self.bundles.values() if bundle.segmenter], memory_bytes)
 
     def trim(self) -> None:
-        """Give back the memory that networks on the CPU have taken; they share it, so one of them does it for all.
+        """Give back the memory that networks on the CPU have taken; where they share it, one of them does it for all.
 
         Raises
         ------
@@ -206,6 +206,7 @@ def _open(folder: Path, settings: Settings, plan: ComputePlan, scheduler: TileSc
             prefer_cuda=settings.device != "cpu",
             threads=plan.network_threads,
             precision=settings.precision,
+            cpu_runtime=settings.cpu_runtime,
         )
     except MonolayerError as error:
         log.error("bundle refused", bundle=folder.name, reason=str(error))  # noqa: TRY400 - the reason says it all

@@ -34,7 +34,9 @@ class ModelInfo(Schema):
     name: str
     version: str
     sha256: str = Field(description="of the ONNX file")
-    provider: str = Field(description="execution provider of ONNX Runtime that the network really ran on")
+    provider: str = Field(
+        description="what the network really ran on: an execution provider of ONNX Runtime, or `OpenVINO`"
+    )
 
 
 class FallbackInfo(Schema):
@@ -204,7 +206,9 @@ class BundleInfo(Schema):
         description="`stale`: it works, but what lies in its folder now was refused when it was loaded"
     )
     problem: str | None
-    provider: str | None = Field(description="execution provider really in use")
+    provider: str | None = Field(
+        description="what it really runs on: an execution provider of ONNX Runtime, or `OpenVINO`"
+    )
     precision: Precision | None = Field(description="numbers that the file in use computes in")
     sha256: str | None = Field(description="of the ONNX file in use")
     tile_sides: list[int] = Field(description="tile sides that are used, in pixels")

@@ -4,8 +4,9 @@ Every field is an environment variable with the prefix ``MONOLAYER_`` and carrie
 is made from them (``python -m monolayer_service.reference settings``).
 """
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +18,7 @@ Count = Annotated[int, Field(ge=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 BundleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+CpuRuntime: TypeAlias = Literal["onnxruntime", "openvino"]
 
 
 class Settings(BaseSettings):
@@ -38,6 +40,11 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="Where networks run: `auto` takes CUDA where it works, `cuda` reports not ready where it does not.",
+    )
+    cpu_runtime: CpuRuntime = Field(
+        "onnxruntime",
+        description="What computes networks on a CPU: `openvino` is faster, needs the extra of that name, and answers "
+        "a little differently.",
     )
     precision: Literal["auto", "float32", "int8", "float16"] = Field(
         "auto",
@@ -118,6 +125,8 @@ class Settings(BaseSettings):
             )
         if self.held_mib < self.max_body_mib:
             raise ValueError("held_mib must hold one body of max_body_mib")
+        if self.cpu_runtime == "openvino" and find_spec("openvino") is None:
+            raise ValueError('cpu_runtime is openvino, which is not installed: pip install "./service[cpu,openvino]"')
         return self
 
     @property

@@ -8,7 +8,7 @@ import pytest
 CASES = {
     "the service loads no training framework": (
         "monolayer_service.app",
-        {"tensorflow", "keras", "tf2onnx", "matplotlib", "sklearn"},
+        {"tensorflow", "keras", "tf2onnx", "matplotlib", "sklearn", "openvino"},
     ),
     "the trainer loads no web framework": (
         "monolayer_trainer.__main__",
@@ -39,3 +39,20 @@ def test_importing(modules: str, unwanted: set[str]) -> None:
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert result.stdout.split() == []
+
+
+def test_a_service_that_answers_with_onnxruntime_has_loaded_no_other_runtime(toy_bundles) -> None:
+    script = f"""
+import sys
+from starlette.testclient import TestClient
+from monolayer_service.app import create_app
+from monolayer_service.settings import Settings
+
+with TestClient(create_app(Settings(models={str(toy_bundles)!r}))) as client:
+    assert client.get("/readyz").status_code == 200
+sys.exit(42 if "openvino" in sys.modules else 7)
+"""
+
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert result.returncode == 7, result.stderr

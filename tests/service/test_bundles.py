@@ -9,7 +9,7 @@ from monolayer_core.model_card import read_card, sha256_of_file, write_card
 from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters import session as sessions
 from monolayer_service.segmenters.bundle import open_bundle
-from monolayer_service.segmenters.session import CPU, CUDA, TileSize
+from monolayer_service.segmenters.runtime import CPU, CUDA, TileSize
 
 
 def open_on_cpu(folder):
@@ -54,16 +54,14 @@ def test_a_session_is_made_once_for_a_size(bundle):
 
 def test_the_graph_of_a_session_has_its_size_fixed(bundle):
     session = open_on_cpu(bundle).open(TileSize(64, 128))
-    assert session.get_inputs()[0].shape == ["n", 64, 128, 1]
+    assert session.inputs == [("image", "uint8", ("n", 64, 128, 1))]
 
 
 def test_threads_are_as_many_as_asked_for(bundle):
     network = open_bundle(bundle, prefer_cuda=False, threads=NetworkThreads(alone=3, shared=2))
     alone, shared = (network.open(TileSize(64, 64), alone=alone) for alone in (True, False))
-    assert (alone.get_session_options().intra_op_num_threads, shared.get_session_options().intra_op_num_threads) == (
-        3,
-        2,
-    )
+    options = [session._session.get_session_options() for session in (alone, shared)]
+    assert [option.intra_op_num_threads for option in options] == [3, 2]
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "test_input.npy", "test_output.npy"])
@@ -190,11 +188,10 @@ def test_an_archive_in_place_of_a_test_tensor_is_refused(bundle):
 class SessionElsewhere:
     """A session of the CPU's that says it runs on a GPU."""
 
+    provider = CUDA
+
     def __init__(self, session):
         self._session = session
-
-    def get_providers(self):
-        return [CUDA, CPU]
 
     def __getattr__(self, name):
         return getattr(self._session, name)

@@ -7,7 +7,7 @@ import pytest
 from monolayer_core.errors import PredictionError
 from monolayer_core.model_card import read_card
 from monolayer_service.segmenters.faults import GROW_AFTER_RUNS, FaultTolerantEngine
-from monolayer_service.segmenters.session import CPU, CUDA
+from monolayer_service.segmenters.runtime import CPU, CUDA
 from monolayer_service.telemetry.metrics import Metrics
 
 
@@ -16,6 +16,7 @@ class FlakyNetwork:
 
     def __init__(self, card, fails, actual=None):
         self.card = card
+        self.processor = CPU
         self.wanted = CUDA
         self.provider = CUDA
         self.runs = []
@@ -213,18 +214,17 @@ def short_of_memory(make_client, monkeypatch):
     class Session:
         """A session of the CPU's that says it runs on a GPU."""
 
+        provider = CUDA
+
         def __init__(self, session, capacity):
             self._session = session
             self._capacity = capacity
 
-        def get_providers(self):
-            return [CUDA, CPU]
-
-        def run(self, outputs, inputs, options=None):
-            runs.append(len(inputs["image"]))
-            if len(inputs["image"]) > self._capacity:
+        def run(self, tiles):
+            runs.append(len(tiles))
+            if len(tiles) > self._capacity:
                 raise RuntimeError("Failed to allocate memory for requested buffer")
-            return self._session.run(outputs, inputs, options)
+            return self._session.run(tiles)
 
         def __getattr__(self, name):
             return getattr(self._session, name)

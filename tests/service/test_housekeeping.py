@@ -119,7 +119,7 @@ def test_a_service_without_networks_has_nothing_of_theirs_to_trim(tmp_path):
 
 def test_all_networks_draw_from_one_arena(toy_bundles):
     session_options = [
-        network.open(next(iter(network.warm_sizes))).get_session_options()
+        network.open(next(iter(network.warm_sizes)))._session.get_session_options()
         for network in (
             open_bundle(toy_bundles / name, prefer_cuda=False, threads=NetworkThreads(1, 1))
             for name in ("nuclei", "blood")

@@ -8,7 +8,7 @@ from monolayer_core.model_card import read_card, sha256_of_file, write_card
 from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters import session as sessions
 from monolayer_service.segmenters.bundle import choose_precision, open_bundle
-from monolayer_service.segmenters.session import CPU, CUDA
+from monolayer_service.segmenters.runtime import CPU, CUDA
 
 ONE_THREAD = NetworkThreads(alone=1, shared=1)
 

@@ -10,7 +10,8 @@ from monolayer_service.errors import NotReadyError, UnknownModelError
 from monolayer_service.registry import load_registry
 from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.onnx import OnnxSegmenter
-from monolayer_service.segmenters.session import CPU, CUDA, Network
+from monolayer_service.segmenters.runtime import CPU, CUDA
+from monolayer_service.segmenters.session import Network
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.metrics import Metrics
 

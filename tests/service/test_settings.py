@@ -47,6 +47,13 @@ def test_memory_for_bodies_must_hold_one_largest_body():
         Settings(held_mib=10, max_body_mib=11)
 
 
+def test_a_runtime_that_is_not_installed_is_named_with_what_brings_it(monkeypatch):
+    monkeypatch.setattr("monolayer_service.settings.find_spec", lambda name: None)
+    with pytest.raises(ValidationError, match=r"openvino, which is not installed: pip install"):
+        Settings(cpu_runtime="openvino")
+    assert Settings().cpu_runtime == "onnxruntime"
+
+
 def test_the_defaults_admit_20000_squared_and_refuse_30000_squared():
     assert 20_000**2 <= Settings().max_image_pixels < 30_000**2
     assert Settings().max_body_bytes == 2**30

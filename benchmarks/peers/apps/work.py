@@ -23,7 +23,8 @@ from monolayer_core.quality import assess_quality
 from monolayer_core.rle import encode_kaggle_runs
 from monolayer_core.row_source import ArrayRows
 from monolayer_service.compute import NetworkThreads
-from monolayer_service.segmenters.session import CPU, Network
+from monolayer_service.segmenters.runtime import CPU
+from monolayer_service.segmenters.session import Network
 
 DECIMALS = 4
 

@@ -42,11 +42,12 @@ async def metrics(services: AppServices) -> Response:
 
 
 @router.get("/version", summary="What is running?")
-async def version_of_service() -> Version:
+async def version_of_service(services: AppServices) -> Version:
     """Name the versions of the service and of the libraries that shape its answers."""
+    named = _LIBRARIES + (("openvino",) if services.settings.cpu_runtime == "openvino" else ())
     return Version(
         service=version("monolayer-service"),
         core=version("monolayer-core"),
         python=platform.python_version(),
-        libraries={"onnxruntime": onnxruntime.__version__} | {name: version(name) for name in _LIBRARIES},
+        libraries={"onnxruntime": onnxruntime.__version__} | {name: version(name) for name in named},
     )

@@ -1,1 +1,1 @@
-"""Who finds the objects: a network in ONNX Runtime, or K-means."""
+"""Who finds the objects: a network in ONNX Runtime or OpenVINO, or K-means."""

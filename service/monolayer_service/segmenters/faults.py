@@ -5,13 +5,14 @@ import structlog
 from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import PredictionError
 from monolayer_service.scheduler.tile_queue import TileOutcome
-from monolayer_service.segmenters.session import CPU, CUDA, Network, TileSize
+from monolayer_service.segmenters.runtime import CUDA, TileSize
+from monolayer_service.segmenters.session import Network
 from monolayer_service.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-AUTO_BATCH_SIZE = {CPU: 1, CUDA: 8}
-"""On a CPU a batch gains nothing and costs memory."""
+CPU_BATCH_SIZE, CUDA_BATCH_SIZE = 1, 8
+"""Unless a setting says otherwise: on a CPU a batch gains nothing and costs memory."""
 
 GROW_AFTER_RUNS = 64
 """Runs without a fault after which a batch that had to be halved may be twice as large again."""
@@ -35,7 +36,8 @@ class FaultTolerantEngine:
 
     def batch_limit(self, device: str) -> int:
         """Give the most tiles in one run; see `scheduler.tile_queue.Engine`."""
-        limit = self._batch_size or AUTO_BATCH_SIZE[CPU if device == CPU else self.network.provider]
+        on_gpu = device == self.network.provider == CUDA
+        limit = self._batch_size or (CUDA_BATCH_SIZE if on_gpu else CPU_BATCH_SIZE)
         return limit if self._ceiling is None else min(limit, self._ceiling)
 
     def run(self, tiles: TileBatch, device: str, *, alone: bool) -> list[TileOutcome]:
@@ -49,9 +51,9 @@ class FaultTolerantEngine:
                 self._ceiling, self._good_runs = middle, 0
                 first = self.run(tiles[:middle], device, alone=alone)
                 return first + self.run(tiles[middle:], first[-1].device, alone=alone)
-            if device != CPU:
+            if device != self.network.processor:
                 self._note("cpu", error)
-                return self.run(tiles, CPU, alone=alone)
+                return self.run(tiles, self.network.processor, alone=alone)
             return [TileOutcome(error, device)]
         self._grow()
         # The session of this size may have found no GPU.

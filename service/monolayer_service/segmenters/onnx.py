@@ -16,7 +16,8 @@ from monolayer_service.scheduler.scheduler import TileScheduler, TileStream
 from monolayer_service.segmenters import base
 from monolayer_service.segmenters.base import ModelUse, Work, segment_options
 from monolayer_service.segmenters.faults import FaultTolerantEngine
-from monolayer_service.segmenters.session import CPU, Network, TileSize
+from monolayer_service.segmenters.runtime import CUDA, TileSize
+from monolayer_service.segmenters.session import Network
 
 
 class OnnxSegmenter:
@@ -42,8 +43,8 @@ class OnnxSegmenter:
         """
         size = TileSize(side, side)
         self.network.open(size)
-        if self.network.provider_of(size) == CPU:
-            self.network.open(size, CPU, alone=False)
+        if self.network.provider_of(size) != CUDA:
+            self.network.open(size, self.network.processor, alone=False)
             return
         try:
             self.network.run(np.zeros((1, side, side, self.network.card.channel_count), np.uint8))

@@ -1,15 +1,11 @@
-"""Sessions of ONNX Runtime: where providers are decided, and the only module that calls the runtime.
+"""One network file and its sessions: where providers are decided.
 
 A session is made for one tile size: fixing the symbolic height and width lets the runtime fold the size arithmetic out
 of the graph. On a CPU there is a second one for runs that share the cores with others. Sizes that were not warmed at
 start get their sessions when they are first needed.
 """
 
-import functools
-import os
 import threading
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -18,50 +14,12 @@ import structlog
 from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError, PredictionError
 from monolayer_core.model_card import ModelCard, Precision
-from monolayer_service.compute import NETWORK_THREAD_OPTIONS, NetworkThreads
+from monolayer_service.compute import NetworkThreads
+from monolayer_service.segmenters.onnxruntime_session import OrtSession
+from monolayer_service.segmenters.runtime import CUDA, OPENVINO, PROCESSOR_PROVIDERS, Session, SessionKey, TileSize
+from monolayer_service.settings import CpuRuntime
 
 log = structlog.get_logger(__name__)
-
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
-INPUT_NAME = "image"
-OUTPUT_NAME = "probabilities"
-
-_ONLY_ERRORS = 3
-
-
-_CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
-"""The default measures every algorithm anew for each size of batch, in the request that brings it: it stalls that
-request, reserves the workspace of the greediest, and may choose another one, with other roundings, after each start."""
-
-
-@functools.cache
-def share_arena() -> None:
-    """Let all sessions of the process draw from one arena, so that their memory does not add up. Done once.
-
-    Without an arena memory is given back after every run, and every run costs a tenth to a quarter more. Extending it
-    by just what is asked for (``kSameAsRequested``) leaves pieces that the next larger tile side cannot use: it held
-    half as much again after tiles of 256, 512 and 1024 pixels as the powers of two of the default, which stand. What
-    it holds is bounded by the largest run, and `Network.trim` gives it back.
-    """
-    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
-    ort.create_and_register_allocator(memory, None)
-
-
-@dataclass(frozen=True)
-class TileSize:
-    """Height and width in pixels that a session is made for."""
-
-    height: int
-    width: int
-
-
-class SessionKey(NamedTuple):
-    """What a session is made for."""
-
-    provider: str
-    size: TileSize
-    threads: int
 
 
 class Network:
@@ -81,6 +39,8 @@ class Network:
     ----------
     precision
         In what kind of numbers the file computes.
+    processor
+        The provider that computes on a CPU.
     wanted
         The provider that sessions are asked for.
     provider
@@ -96,16 +56,18 @@ class Network:
         prefer_cuda: bool,
         threads: NetworkThreads,
         precision: Precision = "float32",
+        cpu_runtime: CpuRuntime = "onnxruntime",
     ) -> None:
         self.card = card
         self.precision = precision
         self.sha256 = card.files[file]
-        self.wanted = CUDA if prefer_cuda and CUDA in ort.get_available_providers() else CPU
+        self.processor = PROCESSOR_PROVIDERS[cpu_runtime]
+        self.wanted = CUDA if prefer_cuda and CUDA in ort.get_available_providers() else self.processor
         self.provider = self.wanted
         self._file = file
         self._model = model
         self._threads = threads
-        self._sessions: dict[SessionKey, ort.InferenceSession] = {}
+        self._sessions: dict[SessionKey, Session] = {}
         self._lock = threading.Lock()
 
     @property
@@ -114,13 +76,12 @@ class Network:
         sizes = {key.size for key in tuple(self._sessions) if key.provider == self.wanted}
         return sorted(sizes, key=lambda size: size.height)
 
-    def open(self, size: TileSize, provider: str | None = None, *, alone: bool = True) -> ort.InferenceSession:
+    def open(self, size: TileSize, provider: str | None = None, *, alone: bool = True) -> Session:
         """Give the session for a tile size, made on first use.
 
         `alone` says whether it has all cores to itself; a GPU has one session for either.
 
-        ONNX Runtime falls back from CUDA to the CPU without an exception; what it really chose is read afterwards, and
-        `provider` follows.
+        Where a GPU was wanted and none works, the session is one of the processor's, and `provider` follows.
 
         Raises
         ------
@@ -128,27 +89,30 @@ class Network:
             The runtime cannot load the file.
         """
         wanted = provider or self.wanted
-        threads = self._threads.alone if alone or wanted != CPU else self._threads.shared
-        key = SessionKey(wanted, size, threads)
+        threads = self._threads
+        key = SessionKey(wanted, size, threads.alone, 1)
+        if not alone and wanted == self.processor:
+            key = SessionKey(wanted, size, threads.shared, threads.runs)
         if (session := self._sessions.get(key)) is not None:
             return session
         with self._lock:  # of the requests that need a new size at once, one makes its session
             if (session := self._sessions.get(key)) is None:
                 session = self._create(key)
-                actual = session.get_providers()[0]
-                if actual != wanted:
-                    log.warning("provider not usable", model=self.card.name, wanted=wanted, actual=actual)
-                    self.provider = actual
-                    self._sessions[key._replace(provider=actual)] = session
+                if session.provider != wanted:
+                    key_there = key._replace(provider=self.processor)
+                    if session.provider != self.processor:
+                        session = self._create(key_there)
+                    log.warning("provider not usable", model=self.card.name, wanted=wanted, actual=session.provider)
+                    self.provider = session.provider
+                    self._sessions[key_there] = session
                 self._sessions[key] = session
             return session
 
     def provider_of(self, size: TileSize, provider: str | None = None) -> str:
         """Say where the sessions for a tile size really run; raises as `open` unless that goes without saying."""
-        if (provider or self.wanted) == CPU:
-            return CPU
-        used: str = self.open(size, provider).get_providers()[0]
-        return used
+        if (provider or self.wanted) == self.processor:
+            return self.processor
+        return self.open(size, provider).provider
 
     def close(self, size: TileSize) -> None:
         """Let go of the sessions for a tile size; the next use makes one anew."""
@@ -179,7 +143,7 @@ class Network:
         """
         try:
             session = self.open(TileSize(*tiles.shape[1:3]), provider, alone=alone)
-            answer: TileBatch = session.run([OUTPUT_NAME], {INPUT_NAME: tiles})[0]
+            answer = session.run(tiles)
         except Exception as error:
             raise PredictionError(f"the network {self.card.name} failed: {error}") from error
         expected = (*tiles.shape[:3], len(self.card.outputs))
@@ -190,57 +154,32 @@ class Network:
         return answer
 
     def trim(self) -> bool:
-        """Give back to the system what runs on the CPU have taken, by one more run of its smallest session.
-
-        All sessions draw from one arena, so this trims those of other networks too.
+        """Give back to the system what runs on the CPU have taken; no session is made for this.
 
         Returns
         -------
-        Whether there was a session on the CPU; none is made for this.
+        Whether this has given back what other networks hold, too: the sessions of ONNX Runtime draw from one arena.
 
         Raises
         ------
         PredictionError
             The runtime failed.
         """
-        sessions = {key.size: session for key, session in tuple(self._sessions.items()) if _runs_on_cpu(session)}
-        if not sessions:
-            return False
-        size = min(sessions, key=lambda size: size.height * size.width)
-        options = ort.RunOptions()
-        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        tile = np.zeros((1, size.height, size.width, self.card.channel_count), np.uint8)
-        try:
-            sessions[size].run([OUTPUT_NAME], {INPUT_NAME: tile}, options)
-        except Exception as error:
-            raise PredictionError(f"the network {self.card.name} failed: {error}") from error
-        return True
+        sessions = [(key.size, session) for key, session in tuple(self._sessions.items()) if session.provider != CUDA]
+        for size, session in sorted(sessions, key=lambda pair: pair[0].height * pair[0].width):
+            try:
+                if session.trim(np.zeros((1, size.height, size.width, self.card.channel_count), np.uint8)):
+                    return True
+            except Exception as error:
+                raise PredictionError(f"the network {self.card.name} failed: {error}") from error
+        return False
 
-    def _create(self, key: SessionKey) -> ort.InferenceSession:
-        share_arena()
-        options = ort.SessionOptions()
-        options.add_session_config_entry("session.use_env_allocators", "1")
-        options.intra_op_num_threads = key.threads
-        options.inter_op_num_threads = 1
-        for name, value in NETWORK_THREAD_OPTIONS.items():
-            options.add_session_config_entry(name, value)
-        # Weights in files of their own would be under no digest: they are looked for where nothing is.
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-        options.log_severity_level = _ONLY_ERRORS
-        # A plan of all activations of a run as one block, kept for each size of batch: the block fits nowhere into what
-        # other sizes have left, so that the arena grows with each (a CPU held 1055 MiB with it after tiles of 256, 512
-        # and 1024 pixels, 624 MiB without, at the same speed).
-        options.enable_mem_pattern = False
-        options.add_free_dimension_override_by_name("height", key.size.height)
-        options.add_free_dimension_override_by_name("width", key.size.width)
-        # Tiles and answers are uint8 and cross the bus once a batch: binding them to buffers of the device would save
-        # one small allocation, and copies into and out of the buffers would take its place.
-        providers = [CPU] if key.provider == CPU else [(key.provider, _CUDA_OPTIONS), CPU]
+    def _create(self, key: SessionKey) -> Session:
         try:
-            return ort.InferenceSession(self._model, options, providers=providers)
+            if key.provider != OPENVINO:
+                return OrtSession(self._model, key)
+            from monolayer_service.segmenters.openvino_session import OpenVinoSession
+
+            return OpenVinoSession(self._model, key)
         except Exception as error:
             raise BundleError(f"{self._file} cannot be loaded: {error}") from error
-
-
-def _runs_on_cpu(session: ort.InferenceSession) -> bool:
-    return bool(session.get_providers()[0] == CPU)

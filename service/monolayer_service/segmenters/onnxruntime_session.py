@@ -1,0 +1,91 @@
+"""Sessions of ONNX Runtime, on a CPU and on CUDA: the only module that computes with it."""
+
+import functools
+import os
+
+import onnxruntime as ort
+
+from monolayer_core.arrays import TileBatch
+from monolayer_service.compute import NETWORK_THREAD_OPTIONS
+from monolayer_service.segmenters.runtime import CPU, INPUT_NAME, OUTPUT_NAME, Port, SessionKey
+
+_ONLY_ERRORS = 3
+
+
+_CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
+"""The default measures every algorithm anew for each size of batch, in the request that brings it: it stalls that
+request, reserves the workspace of the greediest, and may choose another one, with other roundings, after each start."""
+
+
+@functools.cache
+def share_arena() -> None:
+    """Let all sessions of the process draw from one arena, so that their memory does not add up. Done once.
+
+    Without an arena memory is given back after every run, and every run costs a tenth to a quarter more. Extending it
+    by just what is asked for (``kSameAsRequested``) leaves pieces that the next larger tile side cannot use: it held
+    half as much again after tiles of 256, 512 and 1024 pixels as the powers of two of the default, which stand. What
+    it holds is bounded by the largest run, and `OrtSession.trim` gives it back.
+    """
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(memory, None)
+
+
+class OrtSession:
+    """See `runtime.Session`.
+
+    ONNX Runtime falls back from CUDA to the CPU without an exception; `provider` says what it really chose.
+    """
+
+    def __init__(self, model: bytes, key: SessionKey) -> None:
+        share_arena()
+        options = ort.SessionOptions()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.intra_op_num_threads = key.threads
+        options.inter_op_num_threads = 1
+        for name, value in NETWORK_THREAD_OPTIONS.items():
+            options.add_session_config_entry(name, value)
+        # Weights in files of their own would be under no digest: they are looked for where nothing is.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+        options.log_severity_level = _ONLY_ERRORS
+        # A plan of all activations of a run as one block, kept for each size of batch: the block fits nowhere into what
+        # other sizes have left, so that the arena grows with each (a CPU held 1055 MiB with it after tiles of 256, 512
+        # and 1024 pixels, 624 MiB without, at the same speed).
+        options.enable_mem_pattern = False
+        options.add_free_dimension_override_by_name("height", key.size.height)
+        options.add_free_dimension_override_by_name("width", key.size.width)
+        # Tiles and answers are uint8 and cross the bus once a batch: binding them to buffers of the device would save
+        # one small allocation, and copies into and out of the buffers would take its place.
+        providers = [CPU] if key.provider == CPU else [(key.provider, _CUDA_OPTIONS), CPU]
+        self._session = ort.InferenceSession(model, options, providers=providers)
+
+    @property
+    def provider(self) -> str:
+        """The first of the session's providers."""
+        name: str = self._session.get_providers()[0]
+        return name
+
+    @property
+    def inputs(self) -> list[Port]:
+        """See `runtime.Session`."""
+        return [_port(port) for port in self._session.get_inputs()]
+
+    @property
+    def outputs(self) -> list[Port]:
+        """See `runtime.Session`."""
+        return [_port(port) for port in self._session.get_outputs()]
+
+    def run(self, tiles: TileBatch) -> TileBatch:
+        """See `runtime.Session`."""
+        answer: TileBatch = self._session.run([OUTPUT_NAME], {INPUT_NAME: tiles})[0]
+        return answer
+
+    def trim(self, tile: TileBatch) -> bool:
+        """Shrink the arena by one more run; all sessions draw from it."""
+        options = ort.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._session.run([OUTPUT_NAME], {INPUT_NAME: tile}, options)
+        return True
+
+
+def _port(node: ort.NodeArg) -> Port:
+    return Port(node.name, node.type.removeprefix("tensor(").removesuffix(")"), tuple(node.shape))
