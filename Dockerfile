@@ -1,15 +1,16 @@
 # syntax=docker/dockerfile:1
-# The service on CPU: `docker build --target cpu -t monolayer:cpu .`
+# The service on CPU: `docker build --target cpu -t monolayer:cpu .`; `--build-arg RUNTIME=openvino` adds OpenVINO.
 ARG PYTHON=3.13-slim-bookworm
 
 FROM python:${PYTHON} AS build
+ARG RUNTIME=cpu
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv --without-pip /opt/monolayer
 # Dependencies first: these layers change only when the pinned sets do.
 COPY requirements requirements
 RUN python -m pip install --require-hashes --requirement requirements/build.txt \
-    && python -m pip --python /opt/monolayer/bin/python install --require-hashes --requirement requirements/service-cpu.txt
+    && python -m pip --python /opt/monolayer/bin/python install --require-hashes --requirement "requirements/service-${RUNTIME}.txt"
 COPY core core
 COPY service service
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir wheels ./core ./service \

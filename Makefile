@@ -2,7 +2,8 @@
 
 PORT ?= 8000
 HOST ?= 127.0.0.1
-# The GPU runtime where an NVIDIA driver is loaded, the CPU runtime elsewhere; RUNTIME=cpu or RUNTIME=gpu decides.
+# What `make serve` installs: for a GPU where an NVIDIA driver is loaded, for a CPU elsewhere. RUNTIME=cpu, RUNTIME=gpu or
+# RUNTIME=openvino decides; the last serves on a CPU with OpenVINO.
 RUNTIME ?= $(if $(wildcard /proc/driver/nvidia/version),gpu,cpu)
 # The first interpreter that is one of Python 3.11 to 3.13 and brings venv.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -28,8 +29,8 @@ PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: $(SERVE)/ready ## start the service with its models on http://127.0.0.1:8000 (PORT=, HOST=, RUNTIME=cpu|gpu)
-	$(SERVE)/bin/monolayer-serve --host $(HOST) --port $(PORT)
+serve: $(SERVE)/ready ## start the service with its models on http://127.0.0.1:8000 (PORT=, HOST=, RUNTIME=cpu|gpu|openvino)
+	$(if $(filter openvino,$(RUNTIME)),MONOLAYER_CPU_RUNTIME=openvino )$(SERVE)/bin/monolayer-serve --host $(HOST) --port $(PORT)
 
 test: lint image-lint types imports pytest ## environment and every check and test
 
@@ -97,11 +98,12 @@ lock: $(DEV)/ready ## resolve and hash-pin requirements/ anew
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) service/pyproject.toml --extra cpu -o requirements/service-cpu.txt
 	$(LOCK) service/pyproject.toml --extra gpu -o requirements/service-gpu.txt
+	$(LOCK) service/pyproject.toml --extra cpu --extra openvino -o requirements/service-openvino.txt
 	$(LOCK) trainer/pyproject.toml --extra tensorflow -o requirements/trainer.txt
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 
 clean: ## remove the environments and caches (data and runs stay)
-	rm -rf .venv .venv-serve-cpu .venv-serve-gpu .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-serve-cpu .venv-serve-gpu .venv-serve-openvino .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # An environment counts as made only when its last step has succeeded; a change of the pinned set makes it anew.
 $(DEV)/ready: requirements/dev.txt $(PROJECTS)

@@ -1,4 +1,4 @@
-"""The network by itself: `session.run` on the file that the service runs, in a session of the service's own options."""
+"""The network by itself: a run of the file that the service runs, in a session of the service's own options."""
 
 import json
 import statistics
@@ -16,7 +16,6 @@ from monolayer_core.image_io import decode_image
 from monolayer_core.model_card import ModelCard, read_card
 from monolayer_core.pipeline import prepare
 from monolayer_service.compute import plan_compute
-from monolayer_service.segmenters.runtime import CPU
 from monolayer_service.segmenters.session import Network
 from monolayer_service.settings import Settings
 
@@ -53,13 +52,15 @@ class BareNetwork:
         threads = plan_compute(settings).network_threads
         self.threads = threads.alone
         self.file = served_file(self.bundle, self.card, server)
-        self.network = Network(self.bundle / self.file, self.card, prefer_cuda=False, threads=threads)
+        self.network = Network(
+            self.bundle / self.file, self.card, prefer_cuda=False, threads=threads, cpu_runtime=settings.cpu_runtime
+        )
 
     def run_for(self, png: bytes, seconds: float) -> BareRuns:
         """Run on one image, as one tile, until `seconds` have passed; one more run before warms up."""
         tile = prepare(decode_image(png).pixels, self.card)[np.newaxis]
-        self.network.run(tile, CPU)
-        return time_runs(lambda: self.network.run(tile, CPU), seconds)
+        self.network.run(tile)
+        return time_runs(lambda: self.network.run(tile), seconds)
 
 
 def time_runs(run: Callable[[], npt.NDArray[np.uint8]], seconds: float) -> BareRuns:

@@ -54,7 +54,7 @@ def main() -> None:
         note(start=measure_start(arguments.starts, arguments.start_seconds))
     with running_service(arguments.start_seconds) as server:
         bare = BareNetwork(server)
-        network = f"{bare.card.name} {bare.card.version}, {bare.file}, {bare.threads} threads"
+        network = f"{bare.card.name} {bare.card.version}, {bare.file}, {bare.threads} threads, {bare.network.provider}"
         if "throughput" in arguments.only:
             throughput = measure_throughput(
                 server, bare, picture, rounds=arguments.rounds, seconds=arguments.case_seconds

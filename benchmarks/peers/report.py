@@ -13,11 +13,12 @@ CEILING = "openvino"
 """Name of its environment."""
 
 MEASURED = """\
-All sides make the same calls before and after the network and find the same objects; the sides follow one another in
-each round, and the figures are medians of the rounds. `of bare` is requests/s against runs of the bare network
-(`session.run`) a second just before. Processor time is that of one request in all processes of the server, memory
-theirs together after all cases, with shared pages divided. `failed` counts answers of all rounds other than 200, of
-which no other figure is made. The last column is the load generator's share of one core.\
+All sides make the same calls before and after the network and find the same objects; on OpenVINO as many, with outlines
+that may differ by a pixel here and there. The sides follow one another in each round, and the figures are medians of
+the rounds. `of bare` is requests/s against runs of the bare network (`session.run` of onnxruntime) a second just
+before. Processor time is that of one request in all processes of the server, memory theirs together after all cases,
+with shared pages divided. `failed` counts answers of all rounds other than 200, of which no other figure is made. The
+last column is the load generator's share of one core.\
 """
 
 CEILING_MEASURED = """\
@@ -40,7 +41,7 @@ def server_part(found: dict[str, Found], bare: BareNetwork) -> list[str]:
         ),
     )
     parts = [
-        f"{bare.card.name} {bare.card.version}, {bare.file}, {bare.threads} threads.",
+        f"{bare.card.name} {bare.card.version}, {bare.file}, {bare.threads} threads, {bare.network.provider}.",
         MEASURED,
         "![Requests a second, processor time and memory](peers.png)",
         sides,

@@ -5,7 +5,7 @@ import http.client
 import itertools
 import json
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def measure_sides(
             bare = bare or BareNetwork(server)
             for size, png in pngs.items():
                 instances = instances_of(server, Post(side.path, png))
-                if instances != expected.setdefault(size, instances):
+                if not agree(instances, expected.setdefault(size, instances), is_exact=side.is_exact):
                     raise RuntimeError(f"{side.name} finds other objects than {OURS}")
             for case in CASES:
                 post = Post(side.path, pngs[case[0]])
@@ -78,6 +78,11 @@ def measure_sides(
     if bare is None:
         raise ValueError("there is nothing to measure")
     return found, bare
+
+
+def agree(instances: Sequence[Any], expected: Sequence[Any], *, is_exact: bool) -> bool:
+    """Whether two answers hold the same objects, or as many."""
+    return instances == expected if is_exact else len(instances) == len(expected)
 
 
 def measure_case(

@@ -15,6 +15,7 @@ from monolayer_service.settings import Settings
 
 APPS = Path(__file__).parent / "apps"
 OURS = "Monolayer"
+OURS_ON_OPENVINO = "Monolayer on OpenVINO"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class Side:
     ----------
     peer
         Name of its environment; empty for the service itself.
+    settings
+        Variables of its environment.
+    is_exact
+        Whether it must find the very objects of the service; else as many of them.
     command
         What its Python runs; ``{port}`` stands for the port.
     """
@@ -35,10 +40,14 @@ class Side:
     path: str = "/predict"
     ready_path: str = "/health"
     settings: Mapping[str, str] = field(default_factory=dict)
+    is_exact: bool = True
 
+
+OUR_PATH = "/v1/segment?fallback=never"
 
 SIDES = (
-    Side(OURS, path="/v1/segment?fallback=never"),
+    Side(OURS, path=OUR_PATH),
+    Side(OURS_ON_OPENVINO, path=OUR_PATH, settings={"MONOLAYER_CPU_RUNTIME": "openvino"}, is_exact=False),
     Side(
         "FastAPI",
         "fastapi",
@@ -72,7 +81,7 @@ def start(
         It did not become ready; what it wrote is in `logs`.
     """
     if not side.peer:
-        return running_service(start_seconds)
+        return running_service(start_seconds, side.settings)
     if bare is None:
         raise ValueError(f"{side.name} cannot come before the service, which says what network runs")
     port = free_port()

@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     )
     cpu_runtime: CpuRuntime = Field(
         "onnxruntime",
-        description="What computes networks on a CPU: `openvino` is faster, needs the extra of that name, and answers "
-        "a little differently.",
+        description="What computes networks on a CPU: `openvino` is faster, needs the extra of that name, and may "
+        "answer differently by a pixel here and there.",
     )
     precision: Literal["auto", "float32", "int8", "float16"] = Field(
         "auto",

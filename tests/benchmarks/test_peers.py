@@ -5,7 +5,8 @@ import pytest
 from benchmarks.peers.alternatives import encode_by_pycocotools, encode_one
 from benchmarks.peers.environments import REQUIREMENTS, Pin, read_pin
 from benchmarks.peers.report import ceiling_table
-from benchmarks.peers.sides import APPS, SIDES
+from benchmarks.peers.rounds import agree
+from benchmarks.peers.sides import APPS, OURS, OURS_ON_OPENVINO, SIDES
 
 from monolayer_core.rle import encode_coco, encode_kaggle
 
@@ -26,10 +27,20 @@ def test_every_environment_pins_what_it_is_for(path):
 
 
 def test_every_side_has_an_environment_and_its_program():
-    for side in SIDES[1:]:
+    assert [side.name for side in SIDES if not side.peer] == [OURS, OURS_ON_OPENVINO]
+    for side in filter(lambda side: side.peer, SIDES):
         assert (REQUIREMENTS / f"{side.peer}.txt").exists()
         modules = [part.partition(":")[0].removesuffix(".py") for part in side.command]
         assert any((APPS / f"{module}.py").exists() for module in modules)
+
+
+def test_only_another_runtime_may_find_other_outlines():
+    objects, moved = [{"area_px": 5}, {"area_px": 7}], [{"area_px": 5}, {"area_px": 8}]
+    assert [side.name for side in SIDES if not side.is_exact] == [OURS_ON_OPENVINO]
+    assert agree(objects, objects, is_exact=True)
+    assert not agree(moved, objects, is_exact=True)
+    assert agree(moved, objects, is_exact=False)
+    assert not agree(moved[:1], objects, is_exact=False)
 
 
 def test_the_slow_ways_of_run_lengths_give_the_same():

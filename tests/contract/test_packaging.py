@@ -69,10 +69,16 @@ def test_the_service_sets_hold_exactly_one_onnxruntime() -> None:
     for runtime, wanted, unwanted in (
         ("cpu", "onnxruntime", "onnxruntime-gpu"),
         ("gpu", "onnxruntime-gpu", "onnxruntime"),
+        ("openvino", "onnxruntime", "onnxruntime-gpu"),
     ):
         text = (ROOT / "requirements" / f"service-{runtime}.txt").read_text()
         assert re.search(rf"^{wanted}==", text, re.MULTILINE)
         assert not re.search(rf"^{unwanted}==", text, re.MULTILINE)
+
+
+def test_openvino_is_only_in_the_set_that_is_for_it() -> None:
+    with_openvino = [path.name for path in REQUIREMENTS if re.search(r"^openvino==", path.read_text(), re.MULTILINE)]
+    assert with_openvino == ["dev.txt", "service-openvino.txt"]
 
 
 def test_the_service_sets_hold_no_training_framework() -> None:
