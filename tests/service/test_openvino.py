@@ -11,8 +11,10 @@ from monolayer_core.errors import BundleError, PredictionError
 from monolayer_core.image_io import decode_image
 from monolayer_core.model_card import read_card, sha256_of_file, write_card
 from monolayer_core.pipeline import interpret, prepare
+from monolayer_service.cancellation import Cancellation
 from monolayer_service.compute import NetworkThreads
 from monolayer_service.registry import Registry
+from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.bundle import choose_precision, open_bundle, tolerance_of
 from monolayer_service.segmenters.faults import FaultTolerantEngine
 from monolayer_service.segmenters.runtime import CPU, CUDA, OPENVINO, TileSize
@@ -260,6 +262,28 @@ def test_an_input_of_another_name_is_refused(bundle):
     rewrite_card(bundle)
     with pytest.raises(BundleError, match="input must be one uint8 tensor called 'image', found picture: uint8"):
         open_with_openvino(bundle)
+
+
+def test_the_scheduler_runs_it_alone_and_shared_with_one_answer(toy, monkeypatch):
+    tiles = np.random.default_rng(3).integers(0, 256, (4, 1, 64, 64, 1), np.uint8)
+    expected = [toy.run(tile) for tile in tiles]
+    kinds, run = [], toy.run
+
+    def note(tiles, provider=None, *, alone=True):
+        kinds.append(alone)
+        return run(tiles, provider, alone=alone)
+
+    monkeypatch.setattr(toy, "run", note)
+    scheduler = TileScheduler(Metrics(), patience_seconds=0.0)
+    engine = FaultTolerantEngine(toy, Metrics(), batch_size=0)
+    with scheduler.open(engine, toy.wanted, tiles.size, Cancellation(), lambda _: None) as stream:
+        queued = [scheduler.submit(stream._job, tile) for tile in tiles[:3]]
+        scheduler.start(2, one_takes_all=True)
+        answers = [tile.answer.result(60) for tile in queued]
+        answers.append(scheduler.submit(stream._job, tiles[3]).answer.result(60))
+    scheduler.close()
+    np.testing.assert_array_equal(answers, expected)
+    assert (kinds[0], kinds[-1]) == (False, True)
 
 
 @pytest.mark.parametrize("network_runs", [1, 2])
