@@ -11,8 +11,7 @@ from onnx import TensorProto, helper
 
 from monolayer_core.model_card import read_card, sha256_of_file, write_card
 from monolayer_service import registry as registries
-from monolayer_service.segmenters import session as sessions
-from monolayer_service.segmenters.session import TileSize
+from monolayer_service.segmenters.runtime import CPU, SessionKey, TileSize
 
 
 @pytest.fixture(autouse=True)
@@ -227,16 +226,16 @@ def test_a_graph_that_gives_floats_all_the_same_has_failed(make_client, post_png
     network = client.app.state.services.registry.require("nuclei").segmenter.network
 
     class Floats:
-        def get_providers(self):
-            return [sessions.CPU]
+        provider = CPU
 
-        def run(self, outputs, inputs, options=None):
-            return [np.full((*inputs["image"].shape[:3], 3), np.nan, np.float32)]
+        def run(self, tiles):
+            return np.full((*tiles.shape[:3], 3), np.nan, np.float32)
 
     for side in (64, 128):
         for alone in (True, False):
-            key = sessions.SessionKey(
-                sessions.CPU, TileSize(side, side), network._threads.alone if alone else network._threads.shared
+            threads = network._threads
+            key = SessionKey(
+                CPU, TileSize(side, side), *((threads.alone, 1) if alone else (threads.shared, threads.runs))
             )
             network._sessions[key] = Floats()
     answer = post_png(client).json()

@@ -153,7 +153,7 @@ def _compare_port(kind: str, ports: list[Port], name: str, shape: tuple[int, int
     if len(ports) != 1 or ports[0].name != name or ports[0].dtype != "uint8":
         found = ", ".join(f"{port.name}: {port.dtype}" for port in ports)
         raise BundleError(f"the network's {kind} must be one uint8 tensor called {name!r}, found {found}")
-    found_shape = ports[0].shape or []
+    found_shape = ports[0].shape
     sizes = zip(found_shape[1:], shape, strict=False)
     if len(found_shape) != 4 or any(isinstance(found, int) and found != wanted for found, wanted in sizes):
         raise BundleError(

@@ -88,4 +88,4 @@ class OrtSession:
 
 
 def _port(node: ort.NodeArg) -> Port:
-    return Port(node.name, node.type.removeprefix("tensor(").removesuffix(")"), tuple(node.shape))
+    return Port(node.name, node.type.removeprefix("tensor(").removesuffix(")"), tuple(node.shape or ()))
