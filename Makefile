@@ -24,7 +24,7 @@ PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fuzz test-faults test-deploy format lint types imports pytest bench bench-peers overload soak train export evaluate docs lock image-lint clean
+.PHONY: help serve test test-fuzz test-faults test-deploy format lint types imports pytest bench bench-peers overload soak train export evaluate docs site lock image-lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ evaluate: $(DEV)/ready ## score the shipped bundles as they are served, beside K
 
 docs: $(DEV)/ready ## write the generated parts of the README, its picture and clients/openapi.json anew
 	$(DEV)/bin/python -m docs.refresh
+
+site: $(DEV)/ready ## the guide as a site in build/site, which needs no other host
+	$(DEV)/bin/zensical build --strict && rm -f build/site/*.py
 
 image-lint: $(DEV)/ready ## check the Dockerfile
 	$(DEV)/bin/hadolint Dockerfile

@@ -2,8 +2,8 @@
 
     python -m docs.refresh          what `make docs` runs
 
-What stands between ``<!-- name -->`` and ``<!-- /name -->`` in the README comes from here. The answers are those of the
-service in this process with the shipped models.
+What stands between ``<!-- name -->`` and ``<!-- /name -->`` in the README and the pages comes from here. The answers
+are those of the service in this process with the shipped models.
 """
 
 import io
@@ -49,6 +49,9 @@ PAGES = {
 }
 """Tables of each model's page, by the name of their place."""
 
+TABLES = {"reference.md": ("options", "errors"), "operations.md": ("settings",)}
+"""Tables of what the code knows, by the page they stand in."""
+
 MODEL_OF = {"blood_smear.png": "blood", "phase_contrast.png": "cells"}
 """Models that answer examples; the default of `/v1/segment` the others."""
 
@@ -58,8 +61,7 @@ PLURALS = {"nucleus": "nuclei", "cell": "cells"}
 def main() -> None:
     with TestClient(create_app(Settings())) as service:
         picture_of_examples(service, ROOT / "docs" / "pictures" / "examples.png")
-        sections = {name: render_table(name).strip() for name in ("options", "errors", "settings")}
-        sections["answer"] = fenced("json", shortened(post(service, EXAMPLE).json()))
+        sections = {"answer": fenced("json", shortened(post(service, EXAMPLE).json()))}
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     sections["printed"] = fenced("text", printed_by(python_example(text)).strip())
@@ -69,11 +71,16 @@ def main() -> None:
     sections["speed"] = speed_section(RESULTS)
     sections["blood"] = blood_line(read_card(SHIPPED_BUNDLES / "blood"), metrics["blood"])
     for name, tables in PAGES.items():
-        page = ROOT / "docs" / "models" / f"{name}.md"
-        scores = {title: table(metrics[name]) for title, table in tables.items()}
-        page.write_text(replace_sections(page.read_text(encoding="utf-8"), scores), encoding="utf-8")
+        rewrite(ROOT / "docs" / "models" / f"{name}.md", {key: table(metrics[name]) for key, table in tables.items()})
+    for page, names in TABLES.items():
+        rewrite(ROOT / "docs" / page, {name: render_table(name).strip() for name in names})
     readme.write_text(replace_sections(text, sections), encoding="utf-8")
     (ROOT / "clients" / "openapi.json").write_text(render_openapi(), encoding="utf-8")
+
+
+def rewrite(page: Path, sections: Mapping[str, str]) -> None:
+    """Put sections into a page, see `replace_sections`."""
+    page.write_text(replace_sections(page.read_text(encoding="utf-8"), sections), encoding="utf-8")
 
 
 def read_metrics(name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Settings of the service: the only module that reads the environment.
 
-Every field is an environment variable with the prefix ``MONOLAYER_`` and carries one sentence; the table in the README
-is made from them (``python -m monolayer_service.reference settings``).
+Every field is an environment variable with the prefix ``MONOLAYER_`` and carries one sentence; the table in
+``docs/operations.md`` is made from them (``python -m monolayer_service.reference settings``).
 """
 
 from importlib.util import find_spec

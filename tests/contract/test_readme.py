@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.places import RESULTS
+from docs.refresh import TABLES
 from docs.speed import speed_section
 
 from monolayer_service.reference import render_table
@@ -17,15 +18,16 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def section(name: str) -> str:
-    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
-    assert found, f"README.md has no section {name}"
+def section(name: str, text: str = README) -> str:
+    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", text, re.DOTALL)
+    assert found, f"there is no section {name}"
     return found[1]
 
 
-@pytest.mark.parametrize("name", ["options", "errors", "settings"])
-def test_the_table_lists_everything_the_code_knows(name: str) -> None:
-    assert section(name) == render_table(name), "run `make docs`"
+@pytest.mark.parametrize(("page", "name"), [(page, name) for page, names in TABLES.items() for name in names])
+def test_the_table_lists_everything_the_code_knows(page: str, name: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert section(name, text) == render_table(name), "run `make docs`"
 
 
 def test_the_answer_shown_has_the_fields_of_a_real_one() -> None:
