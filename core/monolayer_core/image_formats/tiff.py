@@ -1,8 +1,8 @@
 """TIFF, BigTIFF and OME-TIFF through tifffile and imagecodecs: one page is described, checked, decoded.
 
-How pages form a chain is the matter of `tiff_chain`, how they form a stack that of `tiff_stack`. What is checked here:
-that the compression is one whose result cannot outgrow what the tags announce, that every strip or tile lies whole
-within the file (tifffile fills missing ones with zeros), and that the colours are such as have a meaning.
+How pages form a chain is the matter of `tiff_chain`, how they form a stack that of `tiff_stack`, which compressions and
+colours are read that of `tiff_codecs`. What is checked here: that every strip or tile lies whole within the file
+(tifffile fills missing ones with zeros).
 """
 
 import io
@@ -14,23 +14,23 @@ import tifffile
 
 from monolayer_core.arrays import Pixels
 from monolayer_core.errors import TruncatedImageError, UnusableImageError
-from monolayer_core.image_formats import jpeg
 from monolayer_core.image_formats.stored import RowReader, StoredImage, damage_refused
 from monolayer_core.image_formats.tiff_chain import LAYOUTS, follow_pages
+from monolayer_core.image_formats.tiff_codecs import (
+    MIN_IS_WHITE,
+    PALETTE,
+    RGB,
+    SEPARATE,
+    YCBCR,
+    check_kind,
+    check_streams,
+)
 from monolayer_core.image_formats.tiff_pixel_size import pixel_size_um
 from monolayer_core.image_formats.tiff_rows import decode_rows, rows_together, view_plain
 from monolayer_core.image_formats.tiff_stack import PagePlace, read_stack
 
 MAGICS = tuple(LAYOUTS)
 
-_JPEG = 7
-_UNCOMPRESSED = 1
-# None, LZW, deflate (two numbers), PackBits, LZMA, zstd (two numbers): tifffile bounds what they unpack to by the tags.
-_COMPRESSIONS = {_UNCOMPRESSED, 5, 8, 32946, 32773, 34925, 34926, 50000, _JPEG}
-
-_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
-_PHOTOMETRICS = {_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _YCBCR}
-_SEPARATE = 2
 _ALPHA = {1, 2}  # ExtraSamples: associated and unassociated
 
 
@@ -56,13 +56,13 @@ def describe(data: bytes) -> StoredImage:
         file = tifffile.TiffFile(io.BytesIO(data))
         page = file.pages.first
         description = page.description
-        palette_is_colour = page.photometric == _PALETTE and not page.is_imagej
+        palette_is_colour = page.photometric == PALETTE and not page.is_imagej
         page_shape, page_axes = _page_axes(page, palette_is_colour)
         dtype = _decoded_type(page, palette_is_colour)
         stack = read_stack(page, kinds, page_shape, page_axes)
         size = pixel_size_um(page, description)
         needed = prod(page_shape) * dtype.itemsize + prod(page.chunks) * dtype.itemsize
-    _check_kind(page)
+    check_kind(page)
 
     def decode(index: tuple[int, ...]) -> Pixels:
         place = stack.locate(index)
@@ -98,28 +98,15 @@ def describe(data: bytes) -> StoredImage:
     )
 
 
-def _check_kind(page: tifffile.TiffPage) -> None:
-    if page.compression not in _COMPRESSIONS or page.jpegheader is not None:
-        name = getattr(page.compression, "name", page.compression)
-        raise UnusableImageError(
-            f"TIFF compression {name} is not read: save it uncompressed or with LZW, deflate or zstd"
-        )
-    if page.photometric not in _PHOTOMETRICS or (page.photometric == _YCBCR and page.compression != _JPEG):
-        name = getattr(page.photometric, "name", page.photometric)
-        raise UnusableImageError(f"TIFF colours of kind {name} are not read: save it as RGB or grey")
-    if page.imagedepth != 1:
-        raise UnusableImageError("a TIFF page with depth is not read: save one page for each z plane")
-
-
 def _page_axes(page: tifffile.TiffPage, palette_is_colour: bool) -> tuple[tuple[int, ...], str]:
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
     if palette_is_colour:
         return (height, width, 3), "YXS"
     if samples == 1:
         return (height, width), "YX"
-    colours = page.photometric in (_RGB, _YCBCR) or (samples == 2 and set(page.extrasamples) & _ALPHA)
+    colours = page.photometric in (RGB, YCBCR) or (samples == 2 and set(page.extrasamples) & _ALPHA)
     letter = "S" if colours else "C"
-    if page.planarconfig == _SEPARATE:
+    if page.planarconfig == SEPARATE:
         return (samples, height, width), letter + "YX"
     return (height, width, samples), "YX" + letter
 
@@ -146,12 +133,13 @@ def _read_plane(data: bytes, pages: tifffile.TiffPages, place: PagePlace, first:
     plain = view_plain(data, page, place.planes_before)
     if plain is not None:
         return plain
+    check_streams(data, page)
     pixels: Pixels = page.asarray(squeeze=False, maxworkers=1)
     return pixels
 
 
 def _check_segments(data: bytes, page: tifffile.TiffPage, place: PagePlace) -> None:
-    """Refuse a page whose strips or tiles are missing, leave the file, or are JPEG streams of another size."""
+    """Refuse a page whose strips or tiles are missing or leave the file."""
     expected = 1 if page.is_contiguous else prod(page.chunked)
     places = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if len(places) < expected:
@@ -159,27 +147,17 @@ def _check_segments(data: bytes, page: tifffile.TiffPage, place: PagePlace) -> N
     for offset, length in places[:expected]:
         if not 0 < offset < len(data) or length <= 0 or offset + length > len(data):
             raise TruncatedImageError("the TIFF data ends early: a strip or tile is missing or lies beyond the end")
-        if page.compression == _JPEG:
-            _check_jpeg(data[offset : offset + length], page)
     if page.is_contiguous:
         end = page.dataoffsets[0] + (place.planes_before + 1) * page.nbytes
         if end > len(data):
             raise TruncatedImageError(f"the TIFF data ends early: the plane ends at byte {end} of {len(data)}")
 
 
-def _check_jpeg(stream: bytes, page: tifffile.TiffPage) -> None:
-    frame = jpeg.read_frame(stream)
-    height, width = page.chunks[:2] if page.planarconfig != _SEPARATE else page.chunks[-2:]
-    if frame.height > height or frame.width > width or frame.samples > page.samplesperpixel:
-        raise TruncatedImageError("the TIFF data is damaged: a JPEG strip or tile is larger than the tags say")
-    jpeg.check_complete(stream)
-
-
 def _colours(pixels: Pixels, page: tifffile.TiffPage, palette_is_colour: bool) -> Pixels:
     """Bring a page as stored, (separate samples, 1, y, x, samples), to grey or RGB values."""
     if pixels.dtype == np.bool_:
-        pixels = pixels.astype(np.uint8) * np.uint8(255)
-    if page.photometric == _MIN_IS_WHITE and pixels.dtype.kind == "u":
+        pixels = pixels.astype(np.uint8) * np.uint8(1 if palette_is_colour else 255)
+    if page.photometric == MIN_IS_WHITE and pixels.dtype.kind == "u":
         bits = 8 if page.bitspersample == 1 else page.bitspersample
         pixels = ((1 << bits) - 1) - pixels
     if palette_is_colour:

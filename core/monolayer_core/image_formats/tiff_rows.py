@@ -7,8 +7,7 @@ import tifffile
 
 from monolayer_core.arrays import Pixels
 from monolayer_core.errors import TruncatedImageError
-
-_SEPARATE = 2
+from monolayer_core.image_formats.tiff_codecs import SEPARATE, check_stream
 
 
 def view_plain(data: bytes, page: tifffile.TiffPage, planes_before: int = 0) -> Pixels | None:
@@ -58,8 +57,8 @@ def decode_rows(data: bytes, page: tifffile.TiffPage, rows: slice) -> Pixels:
 
     Raises
     ------
-    TruncatedImageError
-        A strip or tile is missing.
+    TruncatedImageError, UnusableImageError
+        A strip or tile is missing, or refused by `tiff_codecs.check_stream`.
 
     Returns
     -------
@@ -75,7 +74,9 @@ def decode_rows(data: bytes, page: tifffile.TiffPage, rows: slice) -> Pixels:
             for column in range(across):
                 number = (plane * down + row) * across + column
                 offset, length = page.dataoffsets[number], page.databytecounts[number]
-                segment, place, _ = page.decode(data[offset : offset + length], number, jpegtables=page.jpegtables)
+                stream = data[offset : offset + length]
+                check_stream(stream, page)
+                segment, place, _ = page.decode(stream, number, jpegtables=page.jpegtables)
                 if segment is None:
                     raise TruncatedImageError(f"the TIFF data ends early: strip or tile {number} is missing")
                 top, left = place[2], place[3]
@@ -88,5 +89,5 @@ def decode_rows(data: bytes, page: tifffile.TiffPage, rows: slice) -> Pixels:
 
 def _chunk_size(page: tifffile.TiffPage) -> tuple[int, int]:
     """Height and width of a strip or tile."""
-    height, width = page.chunks[-2:] if page.planarconfig == _SEPARATE else page.chunks[:2]
+    height, width = page.chunks[-2:] if page.planarconfig == SEPARATE else page.chunks[:2]
     return height, width
