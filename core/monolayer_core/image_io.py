@@ -6,7 +6,7 @@ the orientation in EXIF or TIFF tags is ignored, because masks must lie on the p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
 from monolayer_core.arrays import Pixels
@@ -17,7 +17,13 @@ from monolayer_core.errors import (
     UnknownFormatError,
 )
 from monolayer_core.image_formats import bmp, jpeg, npy, png, tiff
-from monolayer_core.image_formats.axes import PlaneChoice, choose_plane, resolve_axes
+from monolayer_core.image_formats.axes import (
+    ChosenPlane,
+    PlaneChoice,
+    choose_plane,
+    describe_choice,
+    resolve_axes,
+)
 from monolayer_core.image_formats.encoding import encode_label_tiff, encode_png
 from monolayer_core.image_formats.planes import Plane, StoredRows
 from monolayer_core.image_formats.stored import Format, StoredImage
@@ -26,6 +32,7 @@ from monolayer_core.row_source import ArrayRows, RowSource, whole
 __all__ = [
     "DEFAULT_LIMITS",
     "DEFAULT_OPTIONS",
+    "ChosenPlane",
     "Format",
     "Image",
     "ImageHeader",
@@ -74,7 +81,8 @@ class ReadOptions(PlaneChoice):
     axes
         Letters T, C, Z, Y, X, S in the order of the array; case does not matter.
     channel, z, t
-        Which plane of a stack, counted from 0.
+        Which plane of a stack, counted from 0. A channel may be called by the name that the file gives it; a number
+        that is an index is never taken for a name. ``z="max"`` is the maximum of all z planes, pixel by pixel.
     pixel_size_um
         Side of a pixel in micrometres.
     """
@@ -125,11 +133,20 @@ class Image:
         Of the file.
     pixel_size_um
         Side of a pixel in micrometres, None where unknown.
+    pixels_are_square
+        False where the file says that their sides differ, and the caller says nothing.
+    axes
+        As in `ImageHeader`.
+    plane
+        Which plane of the file this is.
     """
 
     rows: RowSource
     format: Format
     pixel_size_um: float | None
+    pixels_are_square: bool = True
+    axes: str = "YX"
+    plane: ChosenPlane = field(default_factory=ChosenPlane)
 
     @property
     def channels(self) -> int:
@@ -224,6 +241,7 @@ def open_image(
     limits: ImageLimits = DEFAULT_LIMITS,
     *,
     at_once_px: int = 0,
+    still_wanted: Callable[[], object] = lambda: None,
 ) -> Image:
     """Open one plane of an image file to be read by rows.
 
@@ -236,35 +254,48 @@ def open_image(
         As for `decode_image`; `data` is kept as long as the result is.
     at_once_px
         Planes of up to so many pixels are decoded here, whatever the format.
+    still_wanted
+        Called between the planes of a maximum, here and wherever rows are read; what it raises ends the reading.
 
     Raises
     ------
     ImageError, OptionError
         As for `decode_image`. Damage within a strip or tile, and NaN or infinity, are found when its rows are read.
     """
-    stored, header, plane = _choose(data, options, limits)
+    stored, header, plane, chosen = _choose(data, options, limits)
     # Where the caller says that the file's rows are columns, a row of the image is spread over all of the file.
     is_by_rows = all(header.axes.index(letter) == stored.axes.find(letter) for letter in "YX")
     rows: RowSource
     if stored.open_rows is None or not is_by_rows or header.height * header.width <= at_once_px:
-        rows = ArrayRows(plane.finish(stored.decode(plane.outer)))
+        rows = ArrayRows(plane.finish(plane.combine(stored.decode, still_wanted)))
     else:
-        rows = StoredRows(header.height, header.width, plane, stored.open_rows(plane.outer))
-    return Image(rows, stored.format, header.pixel_size_um)
+        rows = StoredRows(header.height, header.width, plane, plane.open(stored.open_rows, still_wanted))
+    is_square = stored.pixels_are_square or options.pixel_size_um is not None
+    return Image(rows, stored.format, header.pixel_size_um, is_square, header.axes, chosen)
 
 
-def _choose(data: bytes, options: ReadOptions, limits: ImageLimits) -> tuple[StoredImage, ImageHeader, Plane]:
+def _choose(
+    data: bytes, options: ReadOptions, limits: ImageLimits
+) -> tuple[StoredImage, ImageHeader, Plane, ChosenPlane]:
     """Describe a file, check its size and find the plane that is meant."""
     stored = _describe(data, options)
     axes = resolve_axes(stored.shape, stored.axes, options)
     header = _header(stored, axes, options)
     check_limits(header, limits)
-    index = choose_plane(stored.shape, axes, options)
-    outer, inner = index[: stored.planes], index[stored.planes :]
+    # What the file says of its axes counts no more where the caller says that they are others.
+    same = {letter for letter in stored.axes if axes.find(letter) == stored.axes.find(letter)}
+    names = stored.channel_names if "C" in same else ()
+    only = {letter: index for letter, index in stored.only.items() if letter in same}
+    positions = choose_plane(stored.shape, axes, options, names, only)
+    outer, inner = positions[: stored.planes], positions[stored.planes :]
     if None in outer:
         raise OptionError(f"axes={axes}: the first {stored.planes} axes count pages, which hold rows and columns whole")
-    letters = "".join(letter for letter, position in zip(axes, index, strict=True) if position is None)
-    return stored, header, Plane(tuple(position or 0 for position in outer), inner, letters)
+    letters = "".join(letter for letter, position in zip(axes, positions, strict=True) if position is None)
+    indices = tuple(
+        range(position, position + 1) if isinstance(position, int) else range(length)
+        for position, length in zip(outer, stored.shape[: stored.planes], strict=True)
+    )
+    return stored, header, Plane(indices, inner, letters), describe_choice(axes, positions, names)
 
 
 def _describe(data: bytes, options: ReadOptions) -> StoredImage:

@@ -222,7 +222,8 @@ def test_the_message_about_a_stack_names_the_option_and_its_range():
     with pytest.raises(AmbiguousAxesError) as caught:
         decode_image(npy(stack), ReadOptions(axes="ZCYX"))
     assert str(caught.value) == (
-        "the image has 3 channels: choose one with channel=0..2; the image has 5 z planes: choose one with z=0..4"
+        "the image has 3 channels: choose one with channel=0..2; "
+        "the image has 5 z planes: choose one with z=0..4, or take their maximum with z=max"
     )
     with pytest.raises(AmbiguousAxesError, match=r"7 time points: choose one with t=0\.\.6"):
         decode_image(npy(np.zeros((7, 3, 4))), ReadOptions(axes="TYX"))

@@ -4,28 +4,54 @@ Letters are those of OME: T time, C channel, Z depth, Y rows, X columns, and S f
 with or without alpha). A channel is a picture of its own, a sample is a part of a colour: three channels are not RGB.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
 
-from monolayer_core.errors import AmbiguousAxesError, OptionError
+from monolayer_core.errors import AmbiguousAxesError, ImageTooLargeError, OptionError
 from monolayer_core.image_formats.stored import UNKNOWN_AXIS
+
+MAXIMUM: Final = "max"
+"""In place of an index: the highest value along the axis, pixel by pixel."""
+
+Position: TypeAlias = int | Literal["max"] | None
+"""Where along an axis the image lies; None where the axis is part of the picture."""
+
+MAX_PROJECTED = 1 << 16
 
 _OPTIONS = {"T": "t", "C": "channel", "Z": "z"}
 _NAMES = {"T": "time point", "C": "channel", "Z": "z plane", "S": "colour sample"}
 LETTERS = "TCZYXS"
+_LISTED_NAMES = 20
+_LISTED_CHARACTERS = 40  # of each
 
 
 @dataclass(frozen=True)
 class PlaneChoice:
-    """What the caller says of axes and planes; indices count from 0."""
+    """What the caller says of axes and planes; indices count from 0, a channel may be named, z may be `MAXIMUM`."""
 
     axes: str | None = None
-    channel: int | None = None
-    z: int | None = None
+    channel: int | str | None = None
+    z: int | Literal["max"] | None = None
     t: int | None = None
 
-    def index(self, letter: str) -> int | None:
-        """Give the index chosen along an axis, None where nothing was said."""
+    def along(self, letter: str) -> int | str | None:
+        """Give what was chosen along an axis, None where nothing was said."""
         return {"T": self.t, "C": self.channel, "Z": self.z}[letter]
+
+
+@dataclass(frozen=True)
+class ChosenPlane:
+    """Which plane of a file was taken; None along axes that the file does not have.
+
+    `channel` counts colour samples where one of them was chosen; `channel_name` is the file's.
+    """
+
+    t: int | None = None
+    channel: int | None = None
+    channel_name: str | None = None
+    z: int | Literal["max"] | None = None
 
 
 def resolve_axes(shape: tuple[int, ...], stored: str, choice: PlaneChoice) -> str:
@@ -56,7 +82,7 @@ def resolve_axes(shape: tuple[int, ...], stored: str, choice: PlaneChoice) -> st
             f"it is not known which axes of the shape {shape} are rows and columns: say it with axes, such as {example}"
         )
     if stored.count(UNKNOWN_AXIS) == 1:
-        named = [letter for letter in _OPTIONS if choice.index(letter) is not None and letter not in stored]
+        named = [letter for letter in _OPTIONS if choice.along(letter) is not None and letter not in stored]
         if len(named) == 1:
             return stored.replace(UNKNOWN_AXIS, named[0])
     return stored
@@ -73,45 +99,121 @@ def _callers_axes(shape: tuple[int, ...], letters: str) -> str:
     raise OptionError(f"axes={letters} names {len(letters)} axes, the image has {len(shape)}: its shape is {shape}")
 
 
-def choose_plane(shape: tuple[int, ...], axes: str, choice: PlaneChoice) -> tuple[int | None, ...]:
-    """Give an index for each axis that is not part of the picture, None for Y, X and S.
+def choose_plane(
+    shape: tuple[int, ...],
+    axes: str,
+    choice: PlaneChoice,
+    channel_names: Sequence[str] = (),
+    only: Mapping[str, int] = MappingProxyType({}),
+) -> tuple[Position, ...]:
+    """Give a position for each axis: an index, `MAXIMUM` along Z, None for Y, X and S.
 
-    Axes of length 1 need no choice. Where there is no channel axis, ``channel`` picks one colour sample.
+    Axes of length 1 need no choice, nor those of which the file holds `only` one index. Where there is no channel axis,
+    ``channel`` picks one colour sample.
 
     Raises
     ------
     AmbiguousAxesError
-        There are several planes and none was chosen, or it is not known along what they are counted.
+        There are several planes and none was chosen, or it is not known along what they are counted, or several
+        channels have the name.
     OptionError
-        An index lies outside the image.
+        An index lies outside the image, or no channel has the name.
+    ImageTooLargeError
+        The maximum is asked for of more than `MAX_PROJECTED` planes.
 
     Examples
     --------
     >>> choose_plane((5, 3, 64, 64), "ZCYX", PlaneChoice(z=4, channel=1))
     (4, 1, None, None)
+    >>> choose_plane((5, 2, 64, 64), "ZCYX", PlaneChoice(z="max", channel="DAPI"), ["GFP", "DAPI"])
+    ('max', 1, None, None)
     """
-    unknown = [length for letter, length in zip(axes, shape, strict=True) if letter == UNKNOWN_AXIS and length > 1]
-    if len(unknown) == 1:
-        raise AmbiguousAxesError(
-            f"the image has {unknown[0]} planes and does not say what they are: choose one with one of channel, z and t"
-        )
-    if unknown:
-        raise AmbiguousAxesError(f"it is not known what the axes of the shape {shape} are: name them with axes")
+    _refuse_unknown(shape, axes)
     lengths = dict(zip(axes, shape, strict=True))
-    chosen: dict[str, int] = {}
+    chosen: dict[str, Position] = {}
     missing: list[str] = []
     for letter, option in _OPTIONS.items():
         axis = "S" if letter == "C" and "C" not in lengths and "S" in lengths else letter
-        length, index = lengths.get(axis, 1), choice.index(letter)
-        plural = "s" if length > 1 else ""
-        if index is not None and not 0 <= index < length:
-            raise OptionError(f"{option}={index} is outside the image, which has {length} {_NAMES[axis]}{plural}")
-        if index is not None:
-            chosen[axis] = index
+        names = channel_names if letter == "C" else ()
+        length, wanted = lengths.get(axis, 1), choice.along(letter)
+        if wanted is not None:
+            chosen[axis] = _position(wanted, axis, length, names)
+        elif axis in only:
+            chosen[axis] = only[axis]
         elif axis != "S" and length > 1:
-            missing.append(f"the image has {length} {_NAMES[axis]}s: choose one with {option}=0..{length - 1}")
+            missing.append(f"the image has {length} {_NAMES[axis]}s: choose one with {_ways(option, length, names)}")
         elif axis != "S":
             chosen[axis] = 0
     if missing:
         raise AmbiguousAxesError("; ".join(missing))
     return tuple(None if letter in "YX" else 0 if letter == UNKNOWN_AXIS else chosen.get(letter) for letter in axes)
+
+
+def describe_choice(axes: str, positions: tuple[Position, ...], channel_names: Sequence[str] = ()) -> ChosenPlane:
+    """Say which plane the positions of `choose_plane` stand for.
+
+    Examples
+    --------
+    >>> describe_choice("ZCYX", ("max", 1, None, None), ["GFP", "DAPI"])
+    ChosenPlane(t=None, channel=1, channel_name='DAPI', z='max')
+    """
+    at = dict(zip(axes, positions, strict=True))
+    channel, t = at.get("C", at.get("S")), at.get("T")
+    index = channel if isinstance(channel, int) else None
+    return ChosenPlane(
+        t if isinstance(t, int) else None,
+        index,
+        channel_names[index] if "C" in at and index is not None and channel_names else None,
+        at.get("Z"),
+    )
+
+
+def _refuse_unknown(shape: tuple[int, ...], axes: str) -> None:
+    unknown = [length for letter, length in zip(axes, shape, strict=True) if letter == UNKNOWN_AXIS and length > 1]
+    if len(unknown) == 1:
+        last = unknown[0] - 1
+        raise AmbiguousAxesError(
+            f"the image has {unknown[0]} planes and does not say what they are: choose one with one of "
+            f"channel=0..{last}, z=0..{last} and t=0..{last}, or take their maximum with z={MAXIMUM}"
+        )
+    if unknown:
+        raise AmbiguousAxesError(f"it is not known what the axes of the shape {shape} are: name them with axes")
+
+
+def _position(wanted: int | str, axis: str, length: int, names: Sequence[str]) -> Position:
+    if axis == "Z" and wanted == MAXIMUM:
+        if length > MAX_PROJECTED:
+            raise ImageTooLargeError(f"the maximum of {length} z planes is not taken, of {MAX_PROJECTED} at most")
+        return MAXIMUM if length > 1 else 0
+    if isinstance(wanted, int) and 0 <= wanted < length:
+        return wanted
+    alike = [index for index, name in enumerate(names) if name == str(wanted)]
+    if len(alike) == 1:
+        return alike[0]
+    option = next(option for letter, option in _OPTIONS.items() if letter == axis or (letter, axis) == ("C", "S"))
+    if alike:
+        raise AmbiguousAxesError(
+            f"the image has {len(alike)} channels of the name {wanted!r}: choose one with {_ways(option, length)}"
+        )
+    if isinstance(wanted, str):
+        known = f"its channels are {_listed(names)}" if names else "its channels have no names"
+        raise OptionError(
+            f"the image has no {_NAMES[axis]} {wanted!r}: {known}"
+            + (f"; choose one with {_ways(option, length)}" if length > 1 else "")
+        )
+    plural = "s" if length > 1 else ""
+    known = f": {_listed(names)}" if names else ""
+    raise OptionError(f"{option}={wanted} is outside the image, which has {length} {_NAMES[axis]}{plural}{known}")
+
+
+def _ways(option: str, length: int, names: Sequence[str] = ()) -> str:
+    """Say how a plane along an axis can be chosen."""
+    ways = f"{option}=0..{length - 1}"
+    if option == "z":
+        return f"{ways}, or take their maximum with z={MAXIMUM}"
+    return f"{ways} or by name: {_listed(names)}" if names else ways
+
+
+def _listed(names: Sequence[str]) -> str:
+    listed = ", ".join(name[:_LISTED_CHARACTERS] or "(no name)" for name in names[:_LISTED_NAMES])
+    return f"{listed} …" if len(names) > _LISTED_NAMES else listed

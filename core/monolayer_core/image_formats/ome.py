@@ -3,9 +3,13 @@
 Open Microscopy Environment, "OME-TIFF specification", https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/. The
 first image of the file is read. Planes are never listed: each TiffData element covers a run of planes, and the run that
 holds a plane is looked up when the plane is wanted.
+
+A set of files may share one text, which says by their UUID which file holds which planes.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 from xml.etree import ElementTree as ET
 
 from monolayer_core.errors import TruncatedImageError, UnusableImageError
@@ -15,17 +19,21 @@ _MAX_LENGTH = 1 << 25  # that of 65,536 planes, each with its position
 # of 65,536 planes.
 _MAX_ELEMENTS = 1 << 19
 _MAX_ATTRIBUTES = 1 << 21
+_MAX_NAME = 100  # characters of a file's name in a message
 _ORDERS = {"XYZCT", "XYZTC", "XYCZT", "XYCTZ", "XYTCZ", "XYTZC"}
 
 
 @dataclass(frozen=True)
 class PlaneRun:
-    """`count` planes from number `first` on, in the order of the axes, lie on pages from `page` on."""
+    """`count` planes from number `first` on, in the order of the axes, lie on pages from `page` on.
+
+    `other_file` is the name of the file of the set that holds them, None where it is this one.
+    """
 
     first: int
     count: int
     page: int
-    elsewhere: bool
+    other_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class OmePixels:
         Where planes lie.
     physical_size, physical_unit
         PhysicalSizeX and Y as written, None where they are missing, and their units.
+    channel_names
+        One for each index along C, "" where a channel has none; empty where the channels are not listed or none has.
     """
 
     order: str
@@ -49,6 +59,7 @@ class OmePixels:
     runs: tuple[PlaneRun, ...]
     physical_size: tuple[float | None, float | None]
     physical_unit: tuple[str, str]
+    channel_names: tuple[str, ...] = ()
 
     def page_of(self, number: int) -> int:
         """Give the page of a plane; `number` counts planes in the order of the axes.
@@ -60,16 +71,46 @@ class OmePixels:
         UnusableImageError
             It lies in another file of a set.
         """
-        for run in self.runs:
+        run = self._run_of(number)
+        if run.other_file is not None:
+            raise UnusableImageError(
+                f"the OME-XML places this plane in another file of a set, {run.other_file!r}: send that file"
+            )
+        return run.page + number - run.first
+
+    def only_indices(self) -> dict[str, int]:
+        """Give the index along each axis of which a file of a set holds one alone; {} where the file is no set's."""
+        here = [run for run in self.runs if run.other_file is None and run.count > 0]
+        if not here or len(here) == len(self.runs):
+            return {}
+        found, step = {}, 1
+        for letter in self.order[2:]:
+            blocks = {place // step for run in here for place in (run.first, run.first + run.count - 1)}
+            indices = {block % self.sizes[letter] for block in blocks}
+            is_one = len(indices) == 1 and all(run.first // step == (run.first + run.count - 1) // step for run in here)
+            if is_one and self.sizes[letter] > 1:
+                found[letter] = indices.pop()
+            step *= self.sizes[letter]
+        return found
+
+    @cached_property
+    def _by_first(self) -> tuple[list[int], list[PlaneRun]]:
+        """Runs that hold planes in ascending order of the first; of several that begin alike the first one written."""
+        runs = {run.first: run for run in reversed(self.runs) if run.count > 0}
+        return sorted(runs), [runs[first] for first in sorted(runs)]
+
+    def _run_of(self, number: int) -> PlaneRun:
+        firsts, runs = self._by_first
+        place = bisect_right(firsts, number) - 1
+        nearest = runs[place : place + 1] if place >= 0 else []
+        for run in (*nearest, *self.runs):
             if run.first <= number < run.first + run.count:
-                if run.elsewhere:
-                    raise UnusableImageError("the OME-XML places this plane in another file: send that file")
-                return run.page + number - run.first
+                return run
         raise TruncatedImageError("the OME-XML names no page for this plane")
 
 
-def parse_pixels(description: str) -> OmePixels:
-    """Read the layout of the first image.
+def parse_pixels(description: str) -> OmePixels | None:
+    """Read the layout of the first image; None where the text only says that it stands in another file.
 
     Raises
     ------
@@ -89,6 +130,8 @@ def parse_pixels(description: str) -> OmePixels:
         root = ET.fromstring(description)  # noqa: S314 - without a document type nothing can expand
     except ET.ParseError as error:
         raise TruncatedImageError("the OME-XML is damaged: it is no XML") from error
+    if root.find("{*}BinaryOnly") is not None:
+        return None
     pixels = root.find("{*}Image/{*}Pixels")
     if pixels is None:
         raise UnusableImageError("the OME-XML describes no image of this file")
@@ -103,32 +146,47 @@ def _read(pixels: ET.Element, own_uuid: str | None) -> OmePixels:
     sizes = {letter: int(pixels.attrib[f"Size{letter}"]) for letter in "XYZCT"}
     if order not in _ORDERS or min(sizes.values()) < 1:
         raise ValueError(f"{order} of sizes {sizes}")
-    channel = pixels.find("{*}Channel")
-    samples = 1 if channel is None else int(channel.get("SamplesPerPixel", "1"))
+    channels = pixels.findall("{*}Channel")
+    samples = int(channels[0].get("SamplesPerPixel", "1")) if channels else 1
     if samples < 1 or sizes["C"] % samples:
         raise ValueError(f"{sizes['C']} channels of {samples} samples")
     sizes["C"] //= samples
     planes = sizes["Z"] * sizes["C"] * sizes["T"]
-    runs = tuple(_run(element, order, sizes, planes, own_uuid) for element in pixels.iterfind("{*}TiffData"))
+    places = pixels.findall("{*}TiffData")
+    uuids = {uuid for place in places if (uuid := _uuid(place)) is not None}
+    # In a file without a name of its own, one name for all planes can only be its.
+    own = own_uuid.strip() if own_uuid else uuids.pop() if len(uuids) == 1 else None
+    names = tuple(channel.get("Name", "").strip() for channel in channels)
     return OmePixels(
         order,
         sizes,
-        runs or (PlaneRun(0, planes, 0, elsewhere=False),),
+        tuple(_run(place, order, sizes, planes, own) for place in places) or (PlaneRun(0, planes, 0),),
         (_number(pixels.get("PhysicalSizeX")), _number(pixels.get("PhysicalSizeY"))),
         (pixels.get("PhysicalSizeXUnit", "µm"), pixels.get("PhysicalSizeYUnit", "µm")),
+        names if len(names) == sizes["C"] and any(names) else (),
     )
 
 
-def _run(element: ET.Element, order: str, sizes: dict[str, int], planes: int, own_uuid: str | None) -> PlaneRun:
+def _run(place: ET.Element, order: str, sizes: dict[str, int], planes: int, own_uuid: str | None) -> PlaneRun:
     first, step = 0, 1
     for letter in order[2:]:
-        first += step * int(element.get(f"First{letter}", "0"))
+        first += step * int(place.get(f"First{letter}", "0"))
         step *= sizes[letter]
     # Without IFD and PlaneCount an element stands for all planes, with IFD alone for one.
-    count = int(element.get("PlaneCount", "1" if "IFD" in element.attrib else str(planes - first)))
-    uuid = element.find("{*}UUID")
-    elsewhere = uuid is not None and own_uuid is not None and uuid.text != own_uuid
-    return PlaneRun(first, count, int(element.get("IFD", "0")), elsewhere)
+    count = int(place.get("PlaneCount", "1" if "IFD" in place.attrib else str(planes - first)))
+    uuid = _uuid(place)
+    is_here = uuid is None or uuid == own_uuid
+    return PlaneRun(first, count, int(place.get("IFD", "0")), None if is_here else _file_name(place))
+
+
+def _uuid(place: ET.Element) -> str | None:
+    element = place.find("{*}UUID")
+    return None if element is None or element.text is None else element.text.strip()
+
+
+def _file_name(place: ET.Element) -> str:
+    element = place.find("{*}UUID")
+    return "" if element is None else element.get("FileName", "")[:_MAX_NAME]
 
 
 def _number(text: str | None) -> float | None:

@@ -1,11 +1,18 @@
-"""The plane of a stored image that is meant: cut out of what is decoded, whole or by rows."""
+"""The plane of a stored image that is meant: cut out of what is decoded, whole or by rows.
 
+Of a stack it may be the maximum of several planes. They are decoded one after another into one that is kept, so this
+takes time with their number, not memory.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from monolayer_core.arrays import Pixels
 from monolayer_core.errors import AmbiguousAxesError, UnusableImageError
+from monolayer_core.image_formats.axes import MAXIMUM, Position
 from monolayer_core.image_formats.stored import RowReader
 
 
@@ -15,20 +22,57 @@ class Plane(NamedTuple):
     Attributes
     ----------
     outer
-        Index along each axis that counts planes.
+        Indices along each axis that counts planes: one, or all where their maximum is meant.
     inner
-        Index along the axes of a plane, None for those that stay.
+        Positions along the axes of a plane.
     letters
         Of the axes that stay.
     """
 
-    outer: tuple[int, ...]
-    inner: tuple[int | None, ...]
+    outer: tuple[range, ...]
+    inner: tuple[Position, ...]
     letters: str
+
+    def stored_planes(self) -> Iterator[tuple[int, ...]]:
+        """Give the index of each plane that is needed."""
+        return product(*self.outer)
+
+    def combine(self, read: Callable[[tuple[int, ...]], Pixels], still_wanted: Callable[[], object]) -> Pixels:
+        """Read the planes one after another: one as it comes, of several the maximum, in memory of its own."""
+        indices = self.stored_planes()
+        first = read(next(indices))
+        highest: Pixels | None = None
+        for index in indices:
+            still_wanted()
+            if highest is None:
+                highest = np.array(first, dtype=first.dtype.newbyteorder("="))
+                del first
+            np.maximum(highest, read(index), out=highest)
+        return first if highest is None else highest
+
+    def open(self, open_rows: Callable[[tuple[int, ...]], RowReader], still_wanted: Callable[[], object]) -> RowReader:
+        """Open the planes to be read by rows.
+
+        Where there are several, each is opened here, so that what is missing shows before a row is read, and again
+        whenever it is read: what is known of the strips of a thousand planes is not kept.
+        """
+        rows_together = 0
+        for index in self.stored_planes():
+            still_wanted()
+            reader = open_rows(index)
+            rows_together = max(rows_together, reader.rows_together)
+        if all(len(indices) == 1 for indices in self.outer):
+            return reader
+        return RowReader(
+            lambda rows: self.combine(lambda index: open_rows(index).read(rows), still_wanted), rows_together
+        )
 
     def finish(self, stored: Pixels) -> Pixels:
         """Make of stored pixels, or of some rows of them, what an `Image` holds."""
-        plane = stored[tuple(slice(None) if position is None else position for position in self.inner)]
+        plane = stored[tuple(position if isinstance(position, int) else slice(None) for position in self.inner)]
+        kept = [position for position in self.inner if not isinstance(position, int)]
+        if MAXIMUM in kept:
+            plane = plane.max(axis=kept.index(MAXIMUM))
         return _finish(_grey_or_rgb(plane, self.letters))
 
 

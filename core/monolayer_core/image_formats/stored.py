@@ -1,8 +1,8 @@
 """What a file says of itself before a pixel is decompressed, in the same words for every format."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -56,9 +56,15 @@ class StoredImage:
         Memory that one call of `decode` needs for its result.
     pixel_size_um
         Side of a pixel in micrometres, None where the file does not say.
+    pixels_are_square
+        False where the file says that their sides differ.
     open_rows
         Takes what `decode` takes and gives a reader of rows, whose pixels are those of `decode` but for the length of
         the axis Y. None where the whole plane must be decoded at once.
+    channel_names
+        One for each index along C; empty where the file gives none.
+    only
+        Index along axes of which the file holds one alone, being one of a set.
     """
 
     format: Format
@@ -69,7 +75,10 @@ class StoredImage:
     planes: int = 0
     decoded_bytes: int = 0
     pixel_size_um: float | None = None
+    pixels_are_square: bool = True
     open_rows: Callable[[tuple[int, ...]], RowReader] | None = None
+    channel_names: tuple[str, ...] = ()
+    only: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in "buif":

@@ -14,6 +14,7 @@ import tifffile
 
 from monolayer_core.arrays import Pixels
 from monolayer_core.errors import TruncatedImageError, UnusableImageError
+from monolayer_core.image_formats.ome import parse_pixels
 from monolayer_core.image_formats.stored import RowReader, StoredImage, damage_refused
 from monolayer_core.image_formats.tiff_chain import LAYOUTS, follow_pages
 from monolayer_core.image_formats.tiff_codecs import (
@@ -25,7 +26,7 @@ from monolayer_core.image_formats.tiff_codecs import (
     check_kind,
     check_streams,
 )
-from monolayer_core.image_formats.tiff_pixel_size import pixel_size_um
+from monolayer_core.image_formats.tiff_pixel_size import pixel_size
 from monolayer_core.image_formats.tiff_rows import decode_rows, rows_together, view_plain
 from monolayer_core.image_formats.tiff_stack import PagePlace, read_stack
 
@@ -56,11 +57,12 @@ def describe(data: bytes) -> StoredImage:
         file = tifffile.TiffFile(io.BytesIO(data))
         page = file.pages.first
         description = page.description
+        ome = parse_pixels(description) if page.is_ome else None
         palette_is_colour = page.photometric == PALETTE and not page.is_imagej
         page_shape, page_axes = _page_axes(page, palette_is_colour)
         dtype = _decoded_type(page, palette_is_colour)
-        stack = read_stack(page, kinds, page_shape, page_axes)
-        size = pixel_size_um(page, description)
+        stack = read_stack(page, kinds, page_shape, page_axes, ome)
+        size = pixel_size(page, description, ome)
         needed = prod(page_shape) * dtype.itemsize + prod(page.chunks) * dtype.itemsize
     check_kind(page)
 
@@ -85,16 +87,21 @@ def describe(data: bytes) -> StoredImage:
 
         return RowReader(read, rows_together(here) if plain is None else 1)
 
+    shape, axes = (*stack.lengths, *page_shape), stack.axes + stack.page_axes
+    names = ome.channel_names if ome is not None else ()
     return StoredImage(
         "tiff",
-        (*stack.lengths, *page_shape),
-        stack.axes + stack.page_axes,
+        shape,
+        axes,
         dtype,
         decode,
         planes=len(stack.lengths),
         decoded_bytes=needed,
-        pixel_size_um=size,
+        pixel_size_um=size.um,
+        pixels_are_square=size.is_square,
         open_rows=open_rows,
+        channel_names=names if "C" in axes and shape[axes.index("C")] == len(names) else (),
+        only=stack.only,
     )
 
 

@@ -6,15 +6,15 @@ on its word. A plane is looked up when it is wanted.
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
 
 from tifffile import TiffPage
 
 from monolayer_core.errors import TruncatedImageError, UnusableImageError
-from monolayer_core.image_formats.ome import parse_pixels
+from monolayer_core.image_formats.ome import OmePixels
 from monolayer_core.image_formats.stored import UNKNOWN_AXIS
 from monolayer_core.image_formats.tiff_chain import PageKind
 
@@ -44,15 +44,20 @@ class Stack:
         Letters of the axes within a page.
     locate
         Takes an index for each of `axes`.
+    only
+        Index along axes of which the file holds one alone, being one of a set.
     """
 
     lengths: tuple[int, ...]
     axes: str
     page_axes: str
     locate: Callable[[tuple[int, ...]], PagePlace]
+    only: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_stack(page: TiffPage, kinds: Sequence[PageKind], page_shape: tuple[int, ...], page_axes: str) -> Stack:
+def read_stack(
+    page: TiffPage, kinds: Sequence[PageKind], page_shape: tuple[int, ...], page_axes: str, ome: OmePixels | None
+) -> Stack:
     """Find out how pages of these kinds form a stack, from the description of the first one, `page`.
 
     Raises
@@ -65,8 +70,8 @@ def read_stack(page: TiffPage, kinds: Sequence[PageKind], page_shape: tuple[int,
     count = len(kinds)
     if page.tags.get(_METAMORPH_TAG) is not None:
         raise UnusableImageError("a MetaMorph stack (STK) is not read: save it as OME-TIFF")
-    if page.is_ome:
-        return _ome_stack(page.description, count, page_shape, page_axes)
+    if ome is not None:
+        return _ome_stack(ome, count, page_shape, page_axes)
     described: tuple[tuple[int, ...], str] | None = None
     if page.is_imagej:
         described = _imagej_axes(page.description, page.samplesperpixel)
@@ -77,8 +82,7 @@ def read_stack(page: TiffPage, kinds: Sequence[PageKind], page_shape: tuple[int,
     return _plain_stack(kinds, page_axes)
 
 
-def _ome_stack(description: str, count: int, page_shape: tuple[int, ...], page_axes: str) -> Stack:
-    pixels = parse_pixels(description)
+def _ome_stack(pixels: OmePixels, count: int, page_shape: tuple[int, ...], page_axes: str) -> Stack:
     sizes = dict(zip(page_axes, page_shape, strict=True))
     if (pixels.sizes["Y"], pixels.sizes["X"]) != (sizes["Y"], sizes["X"]):
         raise UnusableImageError(
@@ -100,7 +104,7 @@ def _ome_stack(description: str, count: int, page_shape: tuple[int, ...], page_a
             raise TruncatedImageError(f"the OME-XML places the plane on page {page} of {count}")
         return PagePlace(page)
 
-    return Stack(lengths, axes, page_axes, locate)
+    return Stack(lengths, axes, page_axes, locate, pixels.only_indices())
 
 
 def _imagej_axes(description: str, samples: int) -> tuple[tuple[int, ...], str]:
