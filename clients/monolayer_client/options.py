@@ -11,8 +11,8 @@ class ConfluencyOptions(TypedDict, total=False):
     method: Literal["auto", "unet", "kmeans"]
     fallback: Literal["allow", "never"]
     axes: str | None
-    channel: int | None
-    z: int | None
+    channel: int | str | None
+    z: int | Literal["max"] | None
     t: int | None
     pixel_size_um: float | None
     min_area_px: int | None

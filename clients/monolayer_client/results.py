@@ -19,8 +19,24 @@ Part = TypeVar("Part", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
+class Plane:
+    """Which plane of its file an image is, counted from 0; None along axes that the file does not have.
+
+    `z` is ``"max"`` where it is the maximum of all z planes.
+    """
+
+    t: int | None
+    channel: int | None
+    channel_name: str | None
+    z: int | Literal["max"] | None
+
+
+@dataclass(frozen=True)
 class ImageInfo:
-    """The image as the service read it; `sha256` is that of the bytes sent."""
+    """The image as the service read it; `sha256` is that of the bytes sent.
+
+    `axes` are those of the whole file, such as ``TZCYX``; `plane` is None where the file counts none.
+    """
 
     height: int
     width: int
@@ -28,6 +44,8 @@ class ImageInfo:
     dtype: str
     pixel_size_um: float | None
     sha256: str
+    axes: str | None = None
+    plane: Plane | None = None
 
 
 @dataclass(frozen=True)
@@ -215,7 +233,7 @@ def _common(answer: dict[str, Any], request_id: str | None) -> dict[str, Any]:
     model, fallback, quality = answer["model"], answer["fallback"], dict(answer["quality"])
     return {
         "image_id": answer["image_id"],
-        "image": _pick(ImageInfo, answer["image"]),
+        "image": _image(answer["image"]),
         "method": answer["method"],
         "model": None if model is None else _pick(ModelInfo, model),
         "fallback": None if fallback is None else fallback["reason"],
@@ -228,6 +246,11 @@ def _common(answer: dict[str, Any], request_id: str | None) -> dict[str, Any]:
         "request_id": request_id,
         "raw": answer,
     }
+
+
+def _image(values: Mapping[str, Any]) -> ImageInfo:
+    plane = values.get("plane")
+    return _pick(ImageInfo, {**values, "plane": None if plane is None else _pick(Plane, plane)})
 
 
 def _pick(kind: type[Part], values: Mapping[str, Any]) -> Part:

@@ -11,6 +11,9 @@ from monolayer_client.options import ConfluencyOptions
 MAX_SHOWN_CHARACTERS = 60
 """Of a value that differs; lists of objects are named only."""
 
+_NO_FINDINGS = {"image": frozenset({"sha256", "axes", "plane"}), "receipt": frozenset({"service_version"})}
+"""What is said of the file and of the service, by part of the answer."""
+
 
 class Outcome(StrEnum):
     """What came of asking again."""
@@ -75,8 +78,8 @@ def compare_answers(then: Mapping[str, Any], now: Mapping[str, Any]) -> Verifica
 def _findings(answer: Mapping[str, Any], name: str) -> object:
     """Give a part of the answer without what may be another although the same was found."""
     value = answer.get(name)
-    leave_out = {"image": "sha256", "receipt": "service_version"}.get(name)
-    return value if not isinstance(value, Mapping) else {key: value[key] for key in value if key != leave_out}
+    leave_out = _NO_FINDINGS.get(name, frozenset())
+    return value if not isinstance(value, Mapping) else {key: value[key] for key in value if key not in leave_out}
 
 
 def _model(answer: Mapping[str, Any]) -> str:

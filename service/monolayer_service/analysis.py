@@ -83,9 +83,15 @@ def decode(
     """Decode the plane the caller chose, or open it to be read by rows where it is large and the format allows it.
 
     Raises the errors of `monolayer_core.image_io.open_image`. The image is called `image_id`, else after its file, else
-    after its content. Wherever its rows are read, `cancellation` is asked.
+    after its content. Wherever its rows are read, and between the planes of a maximum, `cancellation` is asked.
     """
-    image = open_image(upload.data, _reading(options), limits, at_once_px=base.WHOLE_IMAGE_PX)
+    image = open_image(
+        upload.data,
+        _reading(options),
+        limits,
+        at_once_px=base.WHOLE_IMAGE_PX,
+        still_wanted=cancellation.check,
+    )
     image = replace(image, rows=WantedRows(image.rows, cancellation))
     sha256 = hashlib.sha256(upload.data).hexdigest()
     return NamedImage(image, image_id or upload.stem or sha256[:16], sha256)

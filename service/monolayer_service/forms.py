@@ -20,7 +20,7 @@ from monolayer_core.answer_forms.geojson import encode_geojson
 from monolayer_core.answer_forms.imagej_rois import encode_imagej_rois
 from monolayer_core.answer_forms.object_table import encode_object_table
 from monolayer_core.column_runs import find_column_runs
-from monolayer_core.image_io import encode_label_tiff, encode_png
+from monolayer_core.image_io import ChosenPlane, encode_label_tiff, encode_png
 from monolayer_core.measure import Measurements, measure_runs
 from monolayer_core.object_columns import DECIMALS, ObjectColumns, object_columns, records_of
 from monolayer_core.overlay import OverlaidRows
@@ -111,7 +111,11 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
     number_of = np.bincount(found.class_ids, minlength=len(found.class_names)).tolist()
     counts = dict(zip(found.class_names, number_of, strict=True))
     quality = assess_quality(image.rows)
-    flags = [*quality.flags, *(["unlike_training_data"] if found.unlike_training_data else [])]
+    flags = [
+        *quality.flags,
+        *([] if image.pixels_are_square else ["pixels_not_square"]),
+        *(["unlike_training_data"] if found.unlike_training_data else []),
+    ]
     summary: dict[str, Any] = {
         "image_id": source.image_id,
         "image": {
@@ -120,6 +124,8 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
             "channels": image.channels,
             "dtype": str(image.rows.dtype),
             "pixel_size_um": image.pixel_size_um,
+            "axes": image.axes,
+            "plane": None if image.plane == ChosenPlane() else asdict(image.plane),
             "sha256": source.sha256,
         },
         "method": found.method,

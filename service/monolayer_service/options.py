@@ -47,6 +47,9 @@ SEGMENT: tuple[Call, ...] = ("segment",)
 SINGLE: tuple[Call, ...] = ("segment", "confluency")
 
 Clusters = Annotated[int, Field(ge=2, le=8)] | Literal["auto"]
+ChannelName = Annotated[str, Field(min_length=1, max_length=MAX_IMAGE_ID_CHARACTERS, pattern=IMAGE_ID_PATTERN)]
+Channel = Annotated[Annotated[int, Field(ge=0)] | ChannelName, Field(union_mode="left_to_right")]
+Depth = Annotated[int, Field(ge=0)] | Literal["max"]
 
 
 class Options(BaseModel):
@@ -69,8 +72,12 @@ class Options(BaseModel):
         pattern=r"^[A-Za-z]{2,6}$",
         description="Meaning of the array's axes, such as `YX` or `CYX`; else from the file.",
     )
-    channel: Annotated[int | None, Acts()] = Field(None, ge=0, description="Channel to read, from 0.")
-    z: Annotated[int | None, Acts()] = Field(None, ge=0, description="Plane to read of a stack, from 0.")
+    channel: Annotated[Channel | None, Acts()] = Field(
+        None, description="Channel to read, from 0, or the name that an OME-TIFF gives it."
+    )
+    z: Annotated[Depth | None, Acts()] = Field(
+        None, description="Plane to read of a stack, from 0; `max` for the maximum of all, pixel by pixel."
+    )
     t: Annotated[int | None, Acts()] = Field(None, ge=0, description="Time point to read, from 0.")
     pixel_size_um: Annotated[float | None, Acts()] = Field(
         None, gt=0, le=1e6, allow_inf_nan=False, description="Side of one pixel in micrometres; else from the file."

@@ -17,6 +17,15 @@ class Schema(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class PlaneInfo(Schema):
+    """Which plane of the file was read, counted from 0; null along axes that the file does not have."""
+
+    t: int | None
+    channel: int | None = Field(description="or the colour sample, where one was chosen")
+    channel_name: str | None = Field(description="as the file names it")
+    z: int | Literal["max"] | None = Field(description="`max`: the maximum of all z planes")
+
+
 class ImageInfo(Schema):
     """The image as it was read."""
 
@@ -25,6 +34,11 @@ class ImageInfo(Schema):
     channels: int
     dtype: str
     pixel_size_um: float | None
+    axes: str = Field(
+        description="what the axes of everything in the file were taken for: T, C, Z, Y, X, S for colour samples, and "
+        "Q for one of length 1 of which it is not known"
+    )
+    plane: PlaneInfo | None = Field(description="null where the file holds one plane and counts none")
     sha256: str = Field(description="of the bytes that were sent")
 
 
@@ -78,8 +92,19 @@ class Quality(Schema):
     structure: float = Field(description="0 to 1: how much of what varies is more than noise")
     unevenness: float = Field(description="0 to 1: fall-off of the illumination over the image")
     flags: list[
-        Literal["blank", "out_of_focus", "saturated", "low_contrast", "uneven_illumination", "unlike_training_data"]
-    ] = Field(description="`unlike_training_data`: the network that answered was trained on other kinds of images")
+        Literal[
+            "blank",
+            "out_of_focus",
+            "saturated",
+            "low_contrast",
+            "uneven_illumination",
+            "pixels_not_square",
+            "unlike_training_data",
+        ]
+    ] = Field(
+        description="`pixels_not_square`: the file says that a pixel's sides differ, so that `pixel_size_um` is null; "
+        "`unlike_training_data`: the network that answered was trained on other kinds of images"
+    )
 
 
 class BoundingBox(Schema):

@@ -18,7 +18,7 @@ from monolayer_client.calls import Form, retry_after_s
 from monolayer_client.client import Client
 from monolayer_client.errors import RefusedError, ServiceFaultError, UnavailableError
 from monolayer_client.progress import LineReader, Progress
-from monolayer_client.results import parse_confluency
+from monolayer_client.results import Plane, parse_confluency
 
 LABELS = np.array([[1, 0, 2], [1, 2, 2]], dtype=np.uint16)
 
@@ -53,6 +53,15 @@ def test_confluency_gives_the_numbers_alone(client, service):
     assert result.confluency.of == "nucleus"
     assert result.image.pixel_size_um == 0.5
     assert service.posts[0].url.path == "/v1/confluency"
+
+
+def test_the_plane_that_was_read_is_none_where_the_service_does_not_tell(client):
+    result = client.confluency(LABELS)
+    assert (result.image.axes, result.image.plane) == (None, None)
+    plane = {"t": 0, "channel": 1, "channel_name": "DAPI", "z": "max", "added_later": 7}
+    told = result.raw | {"image": result.raw["image"] | {"axes": "TZCYX", "plane": plane}}
+    image = parse_confluency(told).image
+    assert (image.axes, image.plane) == ("TZCYX", Plane(t=0, channel=1, channel_name="DAPI", z="max"))
 
 
 def test_the_uncertainty_of_confluency_is_none_where_the_service_does_not_tell(client):

@@ -62,6 +62,12 @@ def changed(**parts):
         pytest.param(ANSWER, Outcome.same, "", id="all alike"),
         pytest.param(changed(image={"sha256": "d" * 64}), Outcome.same, "", id="same pixels in another file"),
         pytest.param(
+            changed(image={"axes": "ZYX", "plane": {"t": None, "channel": None, "channel_name": None, "z": 3}}),
+            Outcome.same,
+            "",
+            id="same pixels in a stack",
+        ),
+        pytest.param(
             changed(receipt={"service_version": "0.2.0"}), Outcome.same, "service 0.1.0 then, 0.2.0 now", id="newer"
         ),
         pytest.param(

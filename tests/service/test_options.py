@@ -42,6 +42,30 @@ def test_other_clusters_are_refused(text):
         read(method="kmeans", clusters=text)
 
 
+@pytest.mark.parametrize(("text", "z"), [("0", 0), ("17", 17), ("max", "max")])
+def test_z_is_an_index_or_the_maximum(text, z):
+    assert read(z=text).z == z
+
+
+@pytest.mark.parametrize("text", ["-1", "MAX", "mean", "1.5", ""])
+def test_another_z_is_refused(text):
+    with pytest.raises(OptionError, match="option z"):
+        read(z=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "channel"), [("0", 0), ("488", 488), ("DAPI", "DAPI"), ("-1", "-1"), ("GFP & Ω", "GFP & Ω")]
+)
+def test_a_channel_is_an_index_or_a_name(text, channel):
+    assert read(channel=text).channel == channel
+
+
+@pytest.mark.parametrize("text", ["", "a\nb", "x" * 256], ids=["empty", "two lines", "long"])
+def test_what_can_be_no_channel_is_refused(text):
+    with pytest.raises(OptionError, match="option channel"):
+        read(channel=text)
+
+
 @pytest.mark.parametrize(
     ("name", "nearest"), [("thresold", "threshold"), ("min_area", "min_area_px"), ("excludeborder", "exclude_border")]
 )

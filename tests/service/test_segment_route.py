@@ -21,6 +21,8 @@ def test_a_network_answers_with_all_that_the_contract_names(client, post_png, bl
         "channels": 1,
         "dtype": "uint8",
         "pixel_size_um": None,
+        "axes": "YX",
+        "plane": None,
         "sha256": hashlib.sha256(blobs_png).hexdigest(),
     }
     assert answer["method"] == "unet"
