@@ -40,6 +40,8 @@ FILES = {
     "tiff, jpeg": tiff(PIXELS, photometric="rgb", compression="jpeg"),
     "ome-tiff": tiff(PIXELS[..., 0], ome=True, compression="zstd"),
     "imagej": tiff(PIXELS.transpose(2, 0, 1).copy(), imagej=True),
+    "tiff, jpeg 2000": tiff(PIXELS, photometric="rgb", compression="jpeg2000", tile=(16, 16)),
+    "ome-tiff, stack": tiff(PIXELS.transpose(2, 0, 1).copy(), ome=True, compression="zlib", metadata={"axes": "ZYX"}),
 }
 
 
@@ -53,7 +55,7 @@ def quiet_decoders():
 
 def read(data: bytes) -> None:
     try:
-        image = decode_image(data, ReadOptions(channel=0), ImageLimits(max_pixels=100_000))
+        image = decode_image(data, ReadOptions(channel=0, z="max"), ImageLimits(max_pixels=100_000))
     except (ImageError, OptionError):
         return
     assert image.pixels.ndim == 2

@@ -29,6 +29,10 @@ def imagej(per_unit: float, unit: str) -> bytes:
     return tiff(imagej=True, resolution=(per_unit, per_unit), metadata={"unit": unit})
 
 
+def aperio(entries: str) -> bytes:
+    return tiff(metadata=None, description=f"Aperio Image Library v11.2.1\r\n12x10 (256x256) JPEG/RGB Q=30{entries}")
+
+
 def tags(per_unit: float, unit: str, per_unit_y: float | None = None, **options: object) -> bytes:
     return tiff(metadata=None, resolution=(per_unit, per_unit_y or per_unit), resolutionunit=unit, **options)
 
@@ -88,6 +92,13 @@ def tags(per_unit: float, unit: str, per_unit_y: float | None = None, **options:
         (tags(20_000, "NONE"), None),
         (tags(20_000, "CENTIMETER", 10_000), None),
         (tags(20_000, "CENTIMETER", 20_100), 0.5),
+        (
+            tiff(metadata=None, description="Aperio Image Library v11\r\n12x10 |AppMag = 20|MPP = 0.4990|Left = 1"),
+            0.499,
+        ),
+        (aperio("|AppMag = 20|MPP = 0|Left = 1"), None),
+        (aperio("|AppMag = 20"), None),
+        (tiff(metadata=None, description="Another |MPP = 0.4990|"), None),
         (tiff(metadata=None), None),
     ],
     ids=[
@@ -143,6 +154,10 @@ def tags(per_unit: float, unit: str, per_unit_y: float | None = None, **options:
         "tags, no unit",
         "tags, not square",
         "tags, square within one percent",
+        "Aperio, micrometres per pixel",
+        "Aperio, nothing per pixel",
+        "Aperio, nothing said",
+        "another program's",
         "nothing said",
     ],
 )

@@ -89,7 +89,7 @@ def segment(
       monolayer segment frame.tif
       monolayer segment plate1 --out results -f table -f overlay
       monolayer segment 'day*/*.png' --set measurements=true --set min_area_px=30
-      monolayer segment stack.ome.tif --set channel=1 --set z=4 --method kmeans
+      monolayer segment stack.ome.tif --set channel=DAPI --set z=max --method kmeans
     """  # noqa: D301 - \b tells click to keep the lines as they are
     with explained():
         options = collect_options(model, method, pixel_size_um, settings)

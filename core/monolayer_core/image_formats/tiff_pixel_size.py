@@ -1,10 +1,10 @@
 """How large a pixel is on the specimen, from what a TIFF file says.
 
-Three places are asked, the most explicit first: PhysicalSizeX and Y of OME-XML, the ``unit`` of ImageJ with the
-resolution tags, the resolution tags alone. The last are also where programs put the resolution of a print or a screen,
-72, 96 or 300 pixels per inch when they know nothing. So a size in inches or centimetres counts only up to
-`MAX_PRINTED_UM`: a pixel of 10 micrometres is 2540 per inch, finer than anything is printed and coarser than most
-microscopes see.
+Four places are asked, the most explicit first: PhysicalSizeX and Y of OME-XML, ``MPP`` (micrometres per pixel) of
+Aperio's slides, the ``unit`` of ImageJ with the resolution tags, the resolution tags alone. The last are also where
+programs put the resolution of a print or a screen, 72, 96 or 300 pixels per inch when they know nothing. So a size in
+inches or centimetres counts only up to `MAX_PRINTED_UM`: a pixel of 10 micrometres is 2540 per inch, finer than
+anything is printed and coarser than most microscopes see.
 
 One number stands for both sides. Where they differ by more than `MAX_UNEVENNESS` there is none.
 """
@@ -40,6 +40,7 @@ _WORDS = {
 """What people write, in small letters, of one, and in American spelling."""
 
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}
+_APERIO_UM = re.compile(r"\|\s*MPP\s*=\s*(\d+(?:\.\d+)?)")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
@@ -56,6 +57,8 @@ def pixel_size(page: TiffPage, description: str, ome: OmePixels | None) -> Pixel
         units = [_OME_UNITS.get(unit.strip(), _in_words(unit)) for unit in map(_with_micro_sign, ome.physical_unit)]
         sides = [_micrometres(size, unit) for size, unit in zip(ome.physical_size, units, strict=True)]
         return _one_side(*sides)
+    if page.is_svs and (said := _APERIO_UM.search(description)) is not None:
+        return PixelSize(_micrometres(float(said[1]), 1.0))
     per_unit = _pixels_per_unit(page, 282), _pixels_per_unit(page, 283)
     units = [_in_words(unit) for unit in _units(page, description)]
     sides = [_micrometres(1 / n if n else None, unit) for n, unit in zip(per_unit, units, strict=True)]

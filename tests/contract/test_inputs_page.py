@@ -1,0 +1,99 @@
+"""The page on inputs says what the code does: its examples are run, its messages and compressions are the real ones."""
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from starlette.testclient import TestClient
+
+from monolayer_client.client import Client
+from monolayer_core.errors import UnusableImageError
+from monolayer_core.image_io import decode_image
+from monolayer_service.app import create_app
+from monolayer_service.options import known_names
+from monolayer_service.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "inputs.md").read_text(encoding="utf-8")
+COLOUR = np.random.default_rng(0).integers(0, 256, (32, 48, 3)).astype(np.uint8)
+WRITTEN_AS = {
+    "none": None, "deflate": "zlib", "JPEG 2000": "jpeg2000", "JPEG XL": "jpegxl", "JPEG XR": "jpegxr", "CCITT": None
+}  # fmt: skip
+
+
+def shown(name: str) -> str:
+    found = re.search(rf"<!-- {name} -->\n```text\n(.*?)```\n<!-- /{name} -->", PAGE, re.DOTALL)
+    assert found
+    return found[1].strip()
+
+
+def row(first_cell: str) -> list[str]:
+    line = next(line for line in PAGE.splitlines() if line.startswith(f"| {first_cell} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")[1:]]
+
+
+@pytest.fixture
+def stack(blobs, tmp_path, monkeypatch):
+    planes = np.stack([np.stack([blobs, blobs // 2])] * 5)
+    names = {"axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP"]}}
+    tifffile.imwrite(tmp_path / "stack.ome.tif", planes, photometric="minisblack", metadata=names)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "stack.ome.tif"
+
+
+@pytest.fixture
+def client(toy_bundles):
+    with (
+        TestClient(create_app(Settings(models=toy_bundles))) as portal,
+        Client("http://service.test", transport=portal._transport) as client,
+    ):
+        yield client
+
+
+def test_the_python_example_prints_what_is_shown(client, stack, capsys):
+    code = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
+    capsys.readouterr()
+    exec(code, {"client": client})  # noqa: S102 - the page's own code is what is tested
+    assert capsys.readouterr().out.splitlines()[-1] == shown("printed")  # after the service's log
+
+
+def test_the_refusal_is_what_is_shown(client, stack):
+    with pytest.raises(Exception, match=re.escape(shown("refused"))):
+        client.segment(stack)
+
+
+def test_the_options_of_the_examples_are_known():
+    calls = re.findall(r"/v1/(\w+)\?([^']+)'", PAGE)
+    assert len(calls) == 2
+    for call, query in calls:
+        assert {pair.split("=")[0] for pair in query.split("&")} <= set(known_names(call))
+
+
+def compressed(name: str) -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, COLOUR, photometric="rgb", compression=WRITTEN_AS.get(name, name))
+    if name != "CCITT":
+        return stream.getvalue()
+    with tifffile.TiffFile(io.BytesIO(stream.getvalue())) as file:  # which tifffile does not write
+        place = file.pages.first.tags[259].valueoffset
+    return stream.getvalue()[:place] + b"\x04\x00" + stream.getvalue()[place + 2 :]
+
+
+@pytest.mark.parametrize("name", row("compression")[0].split(", "))
+def test_compressions_named_as_read_are(name):
+    error = np.abs(decode_image(compressed(name)).pixels.astype(int) - COLOUR).max()
+    assert error == 0 or name == "JPEG"
+
+
+@pytest.mark.parametrize("name", row("compression")[1].removeprefix("all others, such as ").split(", "))
+def test_compressions_named_as_refused_are(name):
+    with pytest.raises(UnusableImageError, match="compression"):
+        decode_image(compressed(name))
+
+
+def test_every_link_leads_somewhere():
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", PAGE)]
+    assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
