@@ -315,6 +315,35 @@ def test_names_do_not_count_where_the_caller_says_that_the_channels_are_others()
     assert decode_image(encoded, ReadOptions(axes="CYX", channel="GFP")).plane.channel == 1
 
 
+@pytest.mark.parametrize("kind", ["ome", "imagej"])
+def test_a_colour_picture_in_a_stack_of_one_channel_has_colours_to_choose_from(kind):
+    colours = RANDOM.integers(0, 256, (1, 4, 1, 20, 30, 3)).astype(np.uint8)
+    metadata = {"axes": "TZCYXS", **({"Channel": {"Name": ["stain"]}} if kind == "ome" else {})}
+    encoded = tiff(colours, photometric="rgb", metadata=metadata, **{kind: True})
+    np.testing.assert_array_equal(decode_image(encoded, ReadOptions(z=2)).pixels, colours[0, 2, 0])
+    for sample in range(3):
+        image = decode_image(encoded, ReadOptions(z=2, channel=sample))
+        np.testing.assert_array_equal(image.pixels, colours[0, 2, 0, ..., sample])
+        assert image.plane.channel == sample
+    with pytest.raises(OptionError, match="channel=3 is outside the image, which has 3 colour samples"):
+        decode_image(encoded, ReadOptions(z=2, channel=3))
+    if kind == "ome":
+        np.testing.assert_array_equal(decode_image(encoded, ReadOptions(z=2, channel="stain")).pixels, colours[0, 2, 0])
+
+
+def test_names_that_are_not_as_many_as_the_channels_name_none():
+    names = b'<Channel ID="Channel:0:1"'
+    encoded = tiff(STACK[0], ome=True, photometric="minisblack", metadata={**NAMES, "axes": "CYX"})
+    assert encoded.count(names) == 1
+    fewer = encoded.replace(names, names.replace(b"Channel ", b"Another "))
+    start = fewer.index(b"<Another ")
+    end = fewer.index(b"</Channel>", start)
+    fewer = fewer[:end] + b"</Another>" + fewer[end + 10 :]
+    with pytest.raises(OptionError, match="no names"):
+        decode_image(fewer, ReadOptions(channel="DAPI"))
+    np.testing.assert_array_equal(decode_image(fewer, ReadOptions(channel=2)).pixels, STACK[0, 2])
+
+
 def test_an_image_says_what_its_axes_were_taken_for():
     assert decode_image(npy(STACK[0, 0])).axes == "YX"
     assert decode_image(npy(STACK), ReadOptions(axes="zcyx", z=0, channel=0)).axes == "ZCYX"

@@ -108,8 +108,8 @@ def choose_plane(
 ) -> tuple[Position, ...]:
     """Give a position for each axis: an index, `MAXIMUM` along Z, None for Y, X and S.
 
-    Axes of length 1 need no choice, nor those of which the file holds `only` one index. Where there is no channel axis,
-    ``channel`` picks one colour sample.
+    Axes of length 1 need no choice, nor those of which the file holds `only` one index. Where there are colour samples
+    and no channels to choose from, ``channel`` picks a sample.
 
     Raises
     ------
@@ -133,17 +133,17 @@ def choose_plane(
     chosen: dict[str, Position] = {}
     missing: list[str] = []
     for letter, option in _OPTIONS.items():
-        axis = "S" if letter == "C" and "C" not in lengths and "S" in lengths else letter
+        length, wanted = lengths.get(letter, 1), choice.along(letter)
         names = channel_names if letter == "C" else ()
-        length, wanted = lengths.get(axis, 1), choice.along(letter)
-        if wanted is not None:
-            chosen[axis] = _position(wanted, axis, length, names)
-        elif axis in only:
-            chosen[axis] = only[axis]
-        elif axis != "S" and length > 1:
-            missing.append(f"the image has {length} {_NAMES[axis]}s: choose one with {_ways(option, length, names)}")
-        elif axis != "S":
-            chosen[axis] = 0
+        chosen[letter] = 0
+        if letter == "C" and length == 1 and "S" in lengths and wanted is not None and wanted not in names:
+            chosen["S"] = _position(wanted, "S", lengths["S"], names)
+        elif wanted is not None:
+            chosen[letter] = _position(wanted, letter, length, names)
+        elif letter in only:
+            chosen[letter] = only[letter]
+        elif length > 1:
+            missing.append(f"the image has {length} {_NAMES[letter]}s: choose one with {_ways(option, length, names)}")
     if missing:
         raise AmbiguousAxesError("; ".join(missing))
     return tuple(None if letter in "YX" else 0 if letter == UNKNOWN_AXIS else chosen.get(letter) for letter in axes)
@@ -158,12 +158,11 @@ def describe_choice(axes: str, positions: tuple[Position, ...], channel_names: S
     ChosenPlane(t=None, channel=1, channel_name='DAPI', z='max')
     """
     at = dict(zip(axes, positions, strict=True))
-    channel, t = at.get("C", at.get("S")), at.get("T")
-    index = channel if isinstance(channel, int) else None
+    sample, channel, t = at.get("S"), at.get("C"), at.get("T")
     return ChosenPlane(
         t if isinstance(t, int) else None,
-        index,
-        channel_names[index] if "C" in at and index is not None and channel_names else None,
+        sample if isinstance(sample, int) else channel if isinstance(channel, int) else None,
+        channel_names[channel] if isinstance(channel, int) and channel_names else None,
         at.get("Z"),
     )
 
