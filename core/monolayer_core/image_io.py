@@ -25,6 +25,7 @@ from monolayer_core.image_formats.axes import (
     resolve_axes,
 )
 from monolayer_core.image_formats.encoding import encode_label_tiff, encode_png
+from monolayer_core.image_formats.foreign import name_foreign
 from monolayer_core.image_formats.planes import Plane, StoredRows
 from monolayer_core.image_formats.stored import Format, StoredImage
 from monolayer_core.row_source import ArrayRows, RowSource, whole
@@ -307,6 +308,8 @@ def _describe(data: bytes, options: ReadOptions) -> StoredImage:
     for magic, describe in _READERS:
         if data.startswith(magic):
             return describe(data)
+    if (name := name_foreign(data)) is not None:
+        raise UnknownFormatError(f"{name} is not read: save it as OME-TIFF, TIFF or PNG")
     raise UnknownFormatError("the data is no PNG, JPEG, BMP, TIFF or npy file")
 
 

@@ -1,6 +1,8 @@
+import gzip
 import io
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -116,6 +118,28 @@ def test_no_bytes_and_unknown_bytes_are_told_apart():
     for data in (b"\x00", b"GIF89a....", b"%PDF-1.7", b"\x89PNX\r\n\x1a\n", b"hello" * 100):
         with pytest.raises(UnknownFormatError):
             decode_image(data)
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"ZISRAWFILE", "CZI"),
+        (b"\xda\xce\xbe\x0a\x20", "ND2"),
+        (b"\x70\x00\x00\x00\x99\x01\x00\x00\x2a", "LIF"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "OIB"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+        (imagecodecs.jpeg2k_encode(GREY, codecformat="jp2"), "JPEG 2000"),
+        (imagecodecs.jpeg2k_encode(GREY, codecformat="j2k"), "JPEG 2000"),
+        (imagecodecs.webp_encode(COLOUR), "WebP"),
+        (imagecodecs.jpegxl_encode(GREY, usecontainer=True), "JPEG XL"),
+        (gzip.compress(b"a"), "gzip"),
+        (b"GIF89a", "GIF"),
+        (bytes(128) + b"DICM", "DICOM"),
+    ],
+)
+def test_formats_that_are_not_read_are_called_by_their_name(start, name):
+    with pytest.raises(UnknownFormatError, match=f"{name}.* is not read: save it as"):
+        decode_image(start + bytes(200))
 
 
 def test_a_jpeg_is_rgb_and_close_to_what_was_encoded():

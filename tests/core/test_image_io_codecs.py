@@ -156,6 +156,17 @@ def test_jpeg_with_coarser_colours_is_rgb(subsampling, layout):
     np.testing.assert_array_equal(whole(open_image(encoded).rows), decode_image(encoded).pixels)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_jpeg_without_loss_and_of_12_bits_keeps_its_depth(layout):
+    exact = tiff(GREY, compression="jpeg", compressionargs={"lossless": True}, **LAYOUTS[layout])
+    np.testing.assert_array_equal(decode_image(exact).pixels, GREY)
+    np.testing.assert_array_equal(whole(open_image(exact).rows), GREY)
+    ramp = np.add.outer(np.arange(64) * 30, np.arange(64) * 30).astype(np.uint16)
+    lossy = tiff(ramp, compression="jpeg", compressionargs={"bitspersample": 12, "level": 95}, **LAYOUTS[layout])
+    assert decode_image(lossy).pixels.dtype == np.uint16
+    assert np.abs(decode_image(lossy).pixels.astype(int) - ramp).max() <= 40
+
+
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 @pytest.mark.parametrize("compression", ["zlib", "zstd", "lzw"])
 def test_the_predictor_of_floating_point_numbers_is_undone(dtype, compression):
