@@ -318,17 +318,20 @@ def test_names_do_not_count_where_the_caller_says_that_the_channels_are_others()
 @pytest.mark.parametrize("kind", ["ome", "imagej"])
 def test_a_colour_picture_in_a_stack_of_one_channel_has_colours_to_choose_from(kind):
     colours = RANDOM.integers(0, 256, (1, 4, 1, 20, 30, 3)).astype(np.uint8)
-    metadata = {"axes": "TZCYXS", **({"Channel": {"Name": ["stain"]}} if kind == "ome" else {})}
+    metadata = {"axes": "TZCYXS", **({"Channel": {"Name": ["561"]}} if kind == "ome" else {})}
     encoded = tiff(colours, photometric="rgb", metadata=metadata, **{kind: True})
     np.testing.assert_array_equal(decode_image(encoded, ReadOptions(z=2)).pixels, colours[0, 2, 0])
     for sample in range(3):
         image = decode_image(encoded, ReadOptions(z=2, channel=sample))
         np.testing.assert_array_equal(image.pixels, colours[0, 2, 0, ..., sample])
         assert image.plane.channel == sample
-    with pytest.raises(OptionError, match="channel=3 is outside the image, which has 3 colour samples"):
-        decode_image(encoded, ReadOptions(z=2, channel=3))
+    for beyond in (3, 561):
+        with pytest.raises(OptionError, match=f"channel={beyond} is outside the image, which has 3 colour samples$"):
+            decode_image(encoded, ReadOptions(z=2, channel=beyond))
+    with pytest.raises(OptionError, match="no colour sample 'red'"):
+        decode_image(encoded, ReadOptions(z=2, channel="red"))
     if kind == "ome":
-        np.testing.assert_array_equal(decode_image(encoded, ReadOptions(z=2, channel="stain")).pixels, colours[0, 2, 0])
+        np.testing.assert_array_equal(decode_image(encoded, ReadOptions(z=2, channel="561")).pixels, colours[0, 2, 0])
 
 
 def test_names_that_are_not_as_many_as_the_channels_name_none():

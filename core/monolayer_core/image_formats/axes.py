@@ -137,9 +137,9 @@ def choose_plane(
         names = channel_names if letter == "C" else ()
         chosen[letter] = 0
         if letter == "C" and length == 1 and "S" in lengths and wanted is not None and wanted not in names:
-            chosen["S"] = _position(wanted, "S", lengths["S"], names)
+            chosen["S"] = _position(option, wanted, "S", lengths["S"], names if isinstance(wanted, str) else ())
         elif wanted is not None:
-            chosen[letter] = _position(wanted, letter, length, names)
+            chosen[letter] = _position(option, wanted, letter, length, names)
         elif letter in only:
             chosen[letter] = only[letter]
         elif length > 1:
@@ -179,7 +179,8 @@ def _refuse_unknown(shape: tuple[int, ...], axes: str) -> None:
         raise AmbiguousAxesError(f"it is not known what the axes of the shape {shape} are: name them with axes")
 
 
-def _position(wanted: int | str, axis: str, length: int, names: Sequence[str]) -> Position:
+def _position(option: str, wanted: int | str, axis: str, length: int, names: Sequence[str]) -> Position:
+    """Find what an option says along an axis of some length."""
     if axis == "Z" and wanted == MAXIMUM:
         if length > MAX_PROJECTED:
             raise ImageTooLargeError(f"the maximum of {length} z planes is not taken, of {MAX_PROJECTED} at most")
@@ -189,7 +190,6 @@ def _position(wanted: int | str, axis: str, length: int, names: Sequence[str]) -
     alike = [index for index, name in enumerate(names) if name == str(wanted)]
     if len(alike) == 1:
         return alike[0]
-    option = next(option for letter, option in _OPTIONS.items() if letter == axis or (letter, axis) == ("C", "S"))
     if alike:
         raise AmbiguousAxesError(
             f"the image has {len(alike)} channels of the name {wanted!r}: choose one with {_ways(option, length)}"
