@@ -41,7 +41,7 @@ CALLS = (
     "/v1/segment?method=kmeans",
     "/v1/segment?fallback=never&format=tiff",
     "/v1/confluency?method=kmeans&foreground=texture",
-    "/v1/segment?fallback=never&format=png",
+    "/v1/segment?fallback=never&format=overlay",
     "/v1/segment?fallback=never&tta=true&clahe=true&flat_field=true",
 )
 

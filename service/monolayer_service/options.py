@@ -28,6 +28,8 @@ IMAGE_ID_PATTERN = f"^[^=+@{_UNSEEN}-][^{_UNSEEN}]*$"
 """The name goes into tables, headers and file names. No control characters, nor such as turn the direction of text and
 make a name look like another one; and no beginning that spreadsheets take for that of a formula."""
 
+_PATTERNS_IN_WORDS = {"image_id": "a name must not begin with = + - @ nor hold control characters"}
+
 
 class Acts:
     """What an option acts on: the methods that read it (none named: both), and the calls and the forms that know it."""
@@ -47,7 +49,7 @@ SEGMENT: tuple[Call, ...] = ("segment",)
 SINGLE: tuple[Call, ...] = ("segment", "confluency")
 
 Clusters = Annotated[int, Field(ge=2, le=8)] | Literal["auto"]
-ChannelName = Annotated[str, Field(min_length=1, max_length=MAX_IMAGE_ID_CHARACTERS, pattern=IMAGE_ID_PATTERN)]
+ChannelName = Annotated[str, Field(min_length=1, max_length=MAX_IMAGE_ID_CHARACTERS, pattern=f"^[^{_UNSEEN}]+$")]
 Channel = Annotated[Annotated[int, Field(ge=0)] | ChannelName, Field(union_mode="left_to_right")]
 Depth = Annotated[int, Field(ge=0)] | Literal["max"]
 
@@ -226,7 +228,8 @@ def _explain(error: ValidationError) -> str:
     values: dict[str, str] = {}
     for item in error.errors():
         name = str(item["loc"][0])
-        reasons.setdefault(name, []).append(item["msg"])
+        in_words = _PATTERNS_IN_WORDS.get(name) if item["type"] == "string_pattern_mismatch" else None
+        reasons.setdefault(name, []).append(in_words or item["msg"])
         values[name] = str(item["input"])[:100]
     return "; ".join(f"option {name}: {' or '.join(why)}, not {values[name]!r}" for name, why in reasons.items())
 

@@ -19,7 +19,7 @@ def test_every_answer_is_one_that_the_description_announces(toy_bundles, tmp_pat
     with service(tmp_path, {"MONOLAYER_MODELS": str(toy_bundles)}) as (server, log):
         run = subprocess.run(
             [sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIGURATION, "--no-color", "run",
-             f"http://127.0.0.1:{server.port}/openapi.json", "--checks", "all", "--max-examples", "15", "--seed", "1",
+             f"http://127.0.0.1:{server.port}/openapi.json", "--max-examples", "15", "--seed", "1",
              "--suppress-health-check", "all"],
             cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False,
         )  # fmt: skip

@@ -151,3 +151,11 @@ def test_openapi_lists_what_a_call_knows():
     assert "on_error" in names
     assert "rle" not in names
     assert all(parameter["description"] and parameter["schema"] for parameter in query_parameters("segment"))
+
+
+def test_a_name_that_is_refused_is_told_in_words():
+    with pytest.raises(OptionError) as error:
+        read_options([("image_id", "-control")], "segment")
+    assert str(error.value) == (
+        "option image_id: a name must not begin with = + - @ nor hold control characters, not '-control'"
+    )
