@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from monolayer_core.image_io import ImageLimits
+from monolayer_core.preview import Preview, make_preview
 from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.ticket import Ticket
 from monolayer_service.analysis import Analysis, Analyst, NamedImage, check_header, decode
@@ -87,6 +88,7 @@ FORMS: dict[Call, tuple[Form, ...]] = {
     "segment": tuple(FORM_KINDS),
     "confluency": ("json",),
     "submission": ("csv",),
+    "preview": ("overlay",),  # a picture of the same media type
 }
 """What each call can give; the first is given to a caller who takes anything."""
 
@@ -145,6 +147,11 @@ class Desk:
             limits=self.limits,
             work=self._work(query),
         )
+
+    async def preview(self, image: NamedImage) -> Preview:
+        """Make a picture of one image."""
+        with self.timings.measure("prepare"):
+            return await self.ticket.run(make_preview, image.image.rows)
 
     def _work(self, query: Query) -> Work:
         return Work(self.timings, self.ticket.cancellation, self.ticket.progress, query.scores)

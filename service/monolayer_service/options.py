@@ -17,7 +17,7 @@ from monolayer_service.errors import UnknownOptionError
 from monolayer_service.media_types import FORM_KINDS, JSON_FORMS, Form
 
 Method = Literal["unet", "kmeans"]
-Call = Literal["segment", "confluency", "submission"]
+Call = Literal["segment", "confluency", "submission", "preview"]
 
 ECHO_PREFIX = "echo."
 MAX_ECHO_CHARACTERS = 4096
@@ -47,6 +47,7 @@ class Acts:
 
 SEGMENT: tuple[Call, ...] = ("segment",)
 SINGLE: tuple[Call, ...] = ("segment", "confluency")
+EVERY: tuple[Call, ...] = ("segment", "confluency", "submission", "preview")
 
 Clusters = Annotated[int, Field(ge=2, le=8)] | Literal["auto"]
 ChannelName = Annotated[str, Field(min_length=1, max_length=MAX_IMAGE_ID_CHARACTERS, pattern=f"^[^{_UNSEEN}]+$")]
@@ -69,18 +70,18 @@ class Options(BaseModel):
     fallback: Annotated[Literal["allow", "never"], Acts("unet")] = Field(
         "allow", description="Whether K-means may answer, announced, when no network can."
     )
-    axes: Annotated[str | None, Acts()] = Field(
+    axes: Annotated[str | None, Acts(calls=EVERY)] = Field(
         None,
         pattern=r"^[A-Za-z]{2,6}$",
         description="Meaning of the array's axes, such as `YX` or `CYX`; else from the file.",
     )
-    channel: Annotated[Channel | None, Acts()] = Field(
+    channel: Annotated[Channel | None, Acts(calls=EVERY)] = Field(
         None, description="Channel to read, from 0, or the name that an OME-TIFF gives it."
     )
-    z: Annotated[Depth | None, Acts()] = Field(
+    z: Annotated[Depth | None, Acts(calls=EVERY)] = Field(
         None, description="Plane to read of a stack, from 0; `max` for the maximum of all, pixel by pixel."
     )
-    t: Annotated[int | None, Acts()] = Field(None, ge=0, description="Time point to read, from 0.")
+    t: Annotated[int | None, Acts(calls=EVERY)] = Field(None, ge=0, description="Time point to read, from 0.")
     pixel_size_um: Annotated[float | None, Acts()] = Field(
         None, gt=0, le=1e6, allow_inf_nan=False, description="Side of one pixel in micrometres; else from the file."
     )

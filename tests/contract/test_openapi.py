@@ -51,7 +51,7 @@ def test_every_reference_of_the_description_leads_somewhere():
     assert references <= set(schemas)
 
 
-@pytest.mark.parametrize("path", ["/v1/segment", "/v1/confluency", "/v1/submission", "/v1/validate"])
+@pytest.mark.parametrize("path", ["/v1/segment", "/v1/confluency", "/v1/submission", "/v1/validate", "/v1/preview"])
 def test_every_status_a_call_can_give_is_described(path):
     operation = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["paths"][path]["post"]
     statuses = {"200", "400", "404", "406", "408", "413", "415", "422", "429", "500", "503"}

@@ -4,7 +4,7 @@ from inspect import isasyncgenfunction, iscoroutinefunction
 import pytest
 
 from monolayer_service.app import stop_being_ready
-from monolayer_service.routes import confluency, health, models, segment, submission
+from monolayer_service.routes import confluency, health, models, preview, segment, submission
 
 
 def test_probes_answer(client):
@@ -111,7 +111,7 @@ def test_nothing_else_is_served_as_documentation(client, path):
     assert client.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("module", [segment, confluency, submission, models, health])
+@pytest.mark.parametrize("module", [segment, confluency, submission, preview, models, health])
 def test_no_call_waits_for_a_thread_to_see_what_it_asks_for(module):
     def callables(dependant):
         for dependency in dependant.dependencies:
