@@ -23,7 +23,17 @@ from monolayer_service.errors import install_handlers
 from monolayer_service.housekeeping import keep_house
 from monolayer_service.registry import load_registry
 from monolayer_service.reloading import Reloader, show_states
-from monolayer_service.routes import confluency, docs, health, models, preview, segment, submission, validate
+from monolayer_service.routes import (
+    confluency,
+    docs,
+    health,
+    models,
+    page,
+    preview,
+    segment,
+    submission,
+    validate,
+)
 from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.metrics import Metrics
@@ -75,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     install_handlers(app)
-    for routes in (segment, confluency, submission, validate, preview, models, health, docs):
+    for routes in (segment, confluency, submission, validate, preview, models, health, docs, page):
         app.include_router(routes.router)
     app.add_middleware(LastAnswers)
     # The last one added stands outermost: every answer carries a request id, also that to an error nobody foresaw.
