@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = ("core", "service", "trainer", "export", "clients")
@@ -85,3 +86,12 @@ def test_the_service_sets_hold_no_training_framework() -> None:
     for path in REQUIREMENTS:
         if path.name.startswith("service"):
             assert not re.search(r"^(tensorflow|keras|tf2onnx)==", path.read_text(), re.MULTILINE)
+
+
+def test_the_wheel_of_the_service_holds_its_pages() -> None:
+    folder = ROOT / "service" / "monolayer_service" / "pages"
+    packed = {file.distribution_path for file in WheelBuilder(str(ROOT / "service")).recurse_included_files()}
+
+    wanted = {path.relative_to(ROOT / "service").as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert len(wanted) > 10
+    assert wanted <= packed

@@ -11,7 +11,7 @@ export function offerModels(models) {
   const others = models.filter((model) => model !== standard);
   const name = (model) => `${model.name} ${model.card?.version ?? ""}${model.state === "broken" ? " (not usable)" : ""}`;
   choice.replaceChildren(
-    element("option", { value: "", text: standard ? `${name(standard)}, default` : "Default" }),
+    element("option", { value: "", text: standard ? name(standard) : "Default" }),
     ...others.map((model) => element("option", { value: model.name, text: `${name(model)}: ${classesOf(model)}` })),
   );
 }
