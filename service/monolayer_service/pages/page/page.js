@@ -172,6 +172,9 @@ function listen() {
     runWithSettings(selected);
   });
   settings.addEventListener("change", followMethod);
+  settings.addEventListener("invalid", ({ target }) => {
+    for (let folded = target.closest("details"); folded; folded = folded.parentElement.closest("details")) folded.open = true;
+  }, true);
   settings.addEventListener("reset", () => setTimeout(followMethod));
 }
 

@@ -54,6 +54,7 @@ export class Picture {
       canvas.width = bitmap.width * this.#times;
       canvas.height = bitmap.height * this.#times;
     }
+    this.#canvas.style.setProperty("--aspect", bitmap.width / bitmap.height);
     this.#paint();
     this.#draw();
   }

@@ -26,6 +26,7 @@ export class ResultView {
     this.#forms = forms;
     this.#onError = onError;
     this.#listen();
+    this.#magnify(0);
   }
 
   /** Show an entry, or that there is none. */
@@ -93,9 +94,9 @@ export class ResultView {
 
   #magnify(step) {
     this.#zoom = Math.min(Math.max(this.#zoom + step, 0), ZOOMS.length - 1);
-    const percent = `${100 * ZOOMS[this.#zoom]}%`;
-    for (const name of ["picture", "other-picture"]) byId(name).style.setProperty("--zoom", percent);
-    byId("zoom-level").textContent = percent.replace("%", " %");
+    const zoom = ZOOMS[this.#zoom];
+    for (const name of ["picture", "other-picture"]) byId(name).style.setProperty("--zoom", zoom);
+    byId("zoom-level").textContent = `${100 * zoom} %`;
     byId("zoom-out").disabled = this.#zoom === 0;
     byId("zoom-in").disabled = this.#zoom === ZOOMS.length - 1;
   }
