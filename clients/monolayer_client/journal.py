@@ -1,8 +1,8 @@
 """The journal of a run: which images are done, so that a second run goes on where the first ended.
 
 A text file beside the table that the run makes, with one JSON object a line. The first line says with which options the
-journal was made; each other line holds one finished image. A line is written when its image is done, so that at worst
-the last one is torn, and a torn line is an image that is done again.
+journal was made; each other line holds one finished image, or says that one is being done again. A line is written when
+its image is done, so that at worst the last one is torn, and a torn line is an image that is done again.
 """
 
 import json
@@ -38,10 +38,14 @@ class Rows(Entry):
 
 @dataclass(frozen=True)
 class Results(Entry):
-    """Result files of an image: what they were made with, and how their names end."""
+    """Result files of an image: what they were made with, and how their names end.
+
+    Of an image that the service refused there are none, and `refused` says why.
+    """
 
     options: dict[str, Any]
     suffixes: tuple[str, ...]
+    refused: str | None = None
 
 
 E = TypeVar("E", bound=Entry)
@@ -88,8 +92,16 @@ class Journal(Generic[E]):
     def add(self, entry: E) -> None:
         """Note a finished image."""
         self.entries[entry.image_id] = entry
+        self._write(asdict(entry))
+
+    def drop(self, image_id: str) -> None:
+        """Take an image out that is done again: broken off half-way, it must not leave new files under an old entry."""
+        if self.entries.pop(image_id, None) is not None:
+            self._write({"dropped": image_id})
+
+    def _write(self, line: dict[str, Any]) -> None:
         if self._file is not None:
-            self._file.write(json.dumps(asdict(entry)) + "\n")
+            self._file.write(json.dumps(line) + "\n")
             self._file.flush()
 
     def _read(self) -> None:
@@ -102,5 +114,8 @@ class Journal(Generic[E]):
             raise InputError(f"{self.path} was made with other options: run with --restart or move it away")
         for line in lines[:-1]:  # behind the last line end there is nothing, or a torn line
             values = json.loads(line)
+            if "dropped" in values:
+                self.drop(values["dropped"])
+                continue
             lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
             self.add(self._kind(**{**values, **lists}))

@@ -71,9 +71,9 @@ def to_object_table(result: SegmentResult) -> bytes:
     return encode_object_table(result.image_id, result.raw["instances"], result.image.pixel_size_um)
 
 
-def to_summary(answers: Iterable[Mapping[str, Any]]) -> bytes:
-    """Write a table with one row per image."""
-    return _table([summary_row(answer) for answer in answers], SUMMARY_COLUMNS)
+def to_summary(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Write a table with one row per image, each as `summary_row` makes them."""
+    return to_table(rows, SUMMARY_COLUMNS)
 
 
 def summary_row(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +93,8 @@ def summary_row(answer: Mapping[str, Any]) -> dict[str, Any]:
     return dict(zip(SUMMARY_COLUMNS, values, strict=True))
 
 
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+def to_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+    """Write a CSV table; what a row lacks stays empty."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
     writer.writeheader()

@@ -88,3 +88,23 @@ def test_a_journal_of_a_submission_is_not_taken_for_one_of_results(tmp_path):
     entries_of(path, {})
     with pytest.raises(InputError, match="move it away"):
         Journal(path, Results, None)
+
+
+def test_an_image_that_is_being_done_again_has_no_entry(tmp_path):
+    path = tmp_path / "journal"
+    with Journal(path, Rows, OPTIONS) as journal:
+        journal.add(FIRST)
+        journal.add(SECOND)
+        journal.drop("a")
+        journal.drop("unknown")
+        assert list(Journal(path, Rows, OPTIONS).entries.values()) == [SECOND]  # as after a crash
+    assert entries_of(path) == [SECOND]
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_refusal_comes_back_with_its_reason(tmp_path):
+    path = tmp_path / "journal"
+    refused = Results("a", "0" * 64, {}, (), "no image")
+    with Journal(path, Results, None) as journal:
+        journal.add(refused)
+    assert Journal(path, Results, None).entries == {"a": refused}

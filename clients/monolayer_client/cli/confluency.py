@@ -1,8 +1,8 @@
 """``monolayer confluency``: only the numbers of many images."""
 
-import asyncio
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -23,10 +23,11 @@ from monolayer_client.cli.service import (
 )
 from monolayer_client.connection import DEFAULT_URL
 from monolayer_client.files import write_atomically
-from monolayer_client.image_files import ImageFile, find_images
+from monolayer_client.image_files import find_images
 from monolayer_client.options import ConfluencyOptions
 from monolayer_client.outputs import to_json
 from monolayer_client.progress import OnProgress
+from monolayer_client.result_folder import ImageWork
 
 
 def confluency(
@@ -55,14 +56,19 @@ def confluency(
       monolayer confluency 'well_*.png' --method kmeans --set foreground=texture
     """  # noqa: D301 - \b tells click to keep the lines as they are
     with explained():
-        options = collect_options(model, method, pixel_size_um, settings)
+        work = numbers_work(collect_options(model, method, pixel_size_um, settings))
+        run = ImageRun(find_images(inputs), out, work, overwrite)
+        run.perform(url=url, patience_s=patience, concurrency=concurrency)
 
-        async def work(client: AsyncClient, image: ImageFile, folder: Path, _: OnProgress | None) -> str:
-            content = await asyncio.to_thread(image.read)
-            named = cast("ConfluencyOptions", {**options, "image_id": image.image_id})
-            result = await client.confluency(content, **named)
-            write_atomically(folder / f"{image.image_id}{CONFLUENCY_SUFFIX}", to_json(result.raw))
-            return result.image.sha256
 
-        run = ImageRun(find_images(inputs), out, [CONFLUENCY_SUFFIX], options, "confluency.csv", overwrite)
-        run.perform(work, url=url, patience_s=patience, concurrency=concurrency)
+def numbers_work(options: Mapping[str, object]) -> ImageWork:
+    """Ask for the numbers of images, and keep the answer."""
+
+    async def ask(
+        client: AsyncClient, image_id: str, content: bytes, folder: Path, _: OnProgress | None
+    ) -> Mapping[str, Any]:
+        result = await client.confluency(content, **cast("ConfluencyOptions", {**options, "image_id": image_id}))
+        write_atomically(folder / f"{image_id}{CONFLUENCY_SUFFIX}", to_json(result.raw))
+        return result.raw
+
+    return ImageWork(ask, (CONFLUENCY_SUFFIX,), options, "confluency.csv")

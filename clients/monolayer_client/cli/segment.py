@@ -1,9 +1,8 @@
 """``monolayer segment``: the objects of many images, one file per image and form."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -24,10 +23,11 @@ from monolayer_client.cli.service import (
 )
 from monolayer_client.connection import DEFAULT_URL
 from monolayer_client.files import write_atomically
-from monolayer_client.image_files import ImageFile, find_images
+from monolayer_client.image_files import find_images
 from monolayer_client.options import SegmentOptions
 from monolayer_client.outputs import OutputForm, to_json, to_kaggle, to_object_table
 from monolayer_client.progress import OnProgress
+from monolayer_client.result_folder import ImageWork
 from monolayer_client.results import SegmentResult
 
 _MADE_HERE: dict[OutputForm, Callable[[SegmentResult], bytes]] = {
@@ -92,23 +92,27 @@ def segment(
       monolayer segment stack.ome.tif --set channel=DAPI --set z=max --method kmeans
     """  # noqa: D301 - \b tells click to keep the lines as they are
     with explained():
-        options = collect_options(model, method, pixel_size_um, settings)
-        wanted = [OutputForm.json, *dict.fromkeys(form for form in forms or () if form is not OutputForm.json)]
+        work = objects_work(collect_options(model, method, pixel_size_um, settings), forms or ())
+        run = ImageRun(find_images(inputs), out, work, overwrite)
+        run.perform(url=url, patience_s=patience, concurrency=concurrency)
 
-        async def work(client: AsyncClient, image: ImageFile, folder: Path, on_progress: OnProgress | None) -> str:
-            content = await asyncio.to_thread(image.read)
-            named = {**options, "image_id": image.image_id}
-            result = await client.segment(content, on_progress=on_progress, **cast("SegmentOptions", named))
-            for form in reversed(wanted):  # the answer itself last: where it is, all is done
-                path = folder / f"{image.image_id}{form.suffix}"
-                if form in _MADE_HERE:
-                    data = _MADE_HERE[form](result)
-                else:
-                    fitting = {name: named[name] for name in named if form in ONLY_IN.get(name, OutputForm)}
-                    data = await client.segment(content, format=_ASKED_FOR[form], **cast("SegmentOptions", fitting))
-                write_atomically(path, data)
-            return result.image.sha256
 
-        suffixes = [form.suffix for form in wanted]
-        run = ImageRun(find_images(inputs), out, suffixes, options, "summary.csv", overwrite)
-        run.perform(work, url=url, patience_s=patience, concurrency=concurrency)
+def objects_work(options: Mapping[str, object], forms: Iterable[OutputForm]) -> ImageWork:
+    """Ask for the objects of images, and keep the answer and these forms of it."""
+    wanted = [OutputForm.json, *dict.fromkeys(form for form in forms if form is not OutputForm.json)]
+
+    async def ask(
+        client: AsyncClient, image_id: str, content: bytes, folder: Path, on_progress: OnProgress | None
+    ) -> Mapping[str, Any]:
+        named = {**options, "image_id": image_id}
+        result = await client.segment(content, on_progress=on_progress, **cast("SegmentOptions", named))
+        for form in reversed(wanted):  # the answer itself last: where it is, all is done
+            if form in _MADE_HERE:
+                data = _MADE_HERE[form](result)
+            else:
+                fitting = {name: named[name] for name in named if form in ONLY_IN.get(name, OutputForm)}
+                data = await client.segment(content, format=_ASKED_FOR[form], **cast("SegmentOptions", fitting))
+            write_atomically(folder / f"{image_id}{form.suffix}", data)
+        return result.raw
+
+    return ImageWork(ask, tuple(form.suffix for form in wanted), options, "summary.csv")
