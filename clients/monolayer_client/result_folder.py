@@ -81,7 +81,7 @@ class ResultFolder:
         return all(file.exists() for file in self._files(image_id))
 
     def is_done(self, image_id: str, has_sha256: Callable[[str], bool]) -> bool:
-        """Tell whether the results are of this image and these options; `has_sha256` is asked last, it may read a file."""
+        """Tell whether the results are of this image and these options; `has_sha256`, maybe slow, is asked last."""
         return self._stands(image_id) and has_sha256(self._journal.entries[image_id].sha256)
 
     def refusal(self, image_id: str, sha256: str) -> str | None:

@@ -12,6 +12,7 @@ from monolayer_client.cli.stats import stats
 from monolayer_client.cli.submit import submit
 from monolayer_client.cli.validate import validate
 from monolayer_client.cli.verify import verify
+from monolayer_client.cli.watch import watch
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 
@@ -26,6 +27,7 @@ def start() -> None:
     Examples:
       monolayer segment frame.tif                       one image
       monolayer confluency plate1/*.tif --out numbers   many images, a summary at the end
+      monolayer watch D:/acquisition --out numbers      images as they appear in a folder
       monolayer stats segmented -o stats.png            counts and areas by class
       monolayer series numbers -o growth.html           curves and doubling times
       monolayer plate numbers -o plate.html             figures by well, and a heat map
@@ -39,6 +41,7 @@ def start() -> None:
 
 app.command()(segment)
 app.command()(confluency)
+app.command()(watch)
 app.command()(submit)
 app.command()(validate)
 app.command()(score)

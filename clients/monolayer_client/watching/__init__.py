@@ -1,0 +1,1 @@
+"""Images that appear in a folder, answered as they come."""
