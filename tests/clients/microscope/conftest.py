@@ -1,0 +1,46 @@
+"""A client of a service in this process, and Micro-Manager's demo microscope where it can be had."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from monolayer_client.client import Client
+from monolayer_service.app import create_app
+from monolayer_service.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def microscope_service(toy_bundles):
+    settings = Settings(models=toy_bundles, confluency_model="nuclei")
+    with TestClient(create_app(settings), raise_server_exceptions=False) as portal:
+        yield portal._transport
+
+
+@pytest.fixture
+def real_client(microscope_service):
+    with Client("http://service.test", transport=microscope_service) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def demo_adapters() -> Path:
+    """Folder of the demo devices and of their configuration."""
+    adapters = pytest.importorskip("mm_test_adapters", reason="mm-test-adapters, the demo devices, is not installed")
+    return Path(adapters.device_adapter_path())
+
+
+@pytest.fixture
+def demo_core(demo_adapters):
+    """A microscope whose camera shows beads, as numbers of 16 bits."""
+    if importlib.util.find_spec("pymmcore_plus") is None:
+        pytest.skip("pymmcore-plus is not installed")
+    from pymmcore_plus import CMMCorePlus
+
+    core = CMMCorePlus(adapter_paths=[str(demo_adapters)])
+    core.loadSystemConfiguration(str(demo_adapters / "MMConfig_demo.cfg"))
+    core.setProperty("Camera", "Mode", "Fluorescent Beads")
+    core.setProperty("Camera", "PixelType", "16bit")
+    yield core
+    core.unloadAllDevices()
