@@ -159,9 +159,14 @@ def test_an_error_of_the_callers_own_function_is_not_swallowed(fake):
 
 def test_what_ended_the_acquisition_is_not_hidden_by_failures(fake, service):
     service.script.append(service.fail(422, "image_unusable", "no pixels"))
-    with pytest.raises(KeyError, match="stage"), FramePoster(fake, print) as poster:
-        poster.put(ONE_OBJECT, at(0))
-        raise KeyError("stage")
+
+    def acquire():
+        with FramePoster(fake, print) as poster:
+            poster.put(ONE_OBJECT, at(0))
+            raise KeyError("stage")
+
+    with pytest.raises(KeyError, match="stage"):
+        acquire()
 
 
 def test_draining_waits_for_all_answers_and_goes_on(fake):

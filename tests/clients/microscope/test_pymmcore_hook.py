@@ -31,12 +31,10 @@ def test_every_frame_of_channels_positions_and_time_points_is_answered(demo_core
         for p in range(4)
         for c, (channel, exposure_ms) in enumerate([("DAPI", 5.0), ("FITC", 8.0)])
     ]
-    answered = [
-        ({axis: each.metadata.index[axis] for axis in "tpc"}, each.metadata.position, each.metadata.channel)
-        + (each.metadata.exposure_ms,)
-        for each in results
-    ]
-    assert answered == expected
+    seen = [each.metadata for each in results]
+    assert [
+        ({axis: each.index[axis] for axis in "tpc"}, each.position, each.channel, each.exposure_ms) for each in seen
+    ] == expected
     for each, (index, position, channel, exposure_ms) in zip(results, expected, strict=True):
         assert each.result.image.pixel_size_um == demo_core.getPixelSizeUm()
         assert (each.result.image.height, each.result.image.width) == (512, 512)
