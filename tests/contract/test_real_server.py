@@ -1,16 +1,11 @@
 """Promises that only a real server on a real (loopback) port can keep: parsing, upgrades, signals."""
 
-import contextlib
 import fcntl
-import http.client
 import json
 import os
-import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import termios
 import threading
 
@@ -22,83 +17,11 @@ from monolayer_core.image_io import encode_png
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
 
 MEBIBYTE = 2**20
-START = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
-
-
-class RunningServer:
-    """The command in a process of its own; its log lines are collected."""
-
-    def __init__(self, models, *, process_options=None, **settings):
-        environment = {f"MONOLAYER_{name.upper()}": str(value) for name, value in settings.items()}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "monolayer_service", "--port", "0"],
-            env={**os.environ, "MONOLAYER_MODELS": str(models), **environment},
-            stderr=subprocess.PIPE,
-            text=True,
-            **(process_options or {}),
-        )
-        self.lines = []
-        self._arrival = threading.Condition()
-        self.port = self._wait_for_port()
-        self._reader = threading.Thread(target=self._read_on, daemon=True)
-        self._reader.start()
-
-    def _wait_for_port(self):
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if found := START.search(line):
-                return int(found[1])
-        raise AssertionError("".join(self.lines))
-
-    def _read_on(self):
-        for line in self.process.stderr:
-            with self._arrival:
-                self.lines.append(line)
-                self._arrival.notify_all()
-
-    def connect(self):
-        return contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60))
-
-    def post(self, body, headers=None, path="/v1/segment"):
-        with self.connect() as connection:
-            connection.request("POST", path, body, {"Content-Type": "image/png", **(headers or {})})
-            answer = connection.getresponse()
-            return answer, answer.read()
-
-    def raw(self, text, end=b"\r\n\r\n"):
-        """Send bytes as they are and read until `end`."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
-            connection.sendall(text)
-            received = b""
-            while end not in received and (chunk := connection.recv(65536)):
-                received += chunk
-            return received
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(60)
-        self._reader.join(60)
-        self.process.stderr.close()
-        return code
-
-    def events(self):
-        return [json.loads(line) for line in self.lines]
-
-    def events_with(self, count=1, **values):
-        """What was logged with these values, once there are as many lines; whatever they tell of may come earlier."""
-
-        def found():
-            return [event for event in self.events() if values.items() <= event.items()]
-
-        with self._arrival:
-            self._arrival.wait_for(lambda: len(found()) >= count, timeout=60)
-        return found()
 
 
 @pytest.fixture(scope="module")
-def server(toy_bundles):
-    server = RunningServer(toy_bundles, max_body_mib=1)
+def server(toy_bundles, running_server):
+    server = running_server(toy_bundles, max_body_mib=1)
     yield server
     assert server.stop() == 0
     assert [event for event in server.events() if event["level"] in ("error", "critical")] == []
@@ -171,8 +94,8 @@ def test_the_server_is_ready_when_it_listens(server):
         assert connection.getresponse().status == 200
 
 
-def test_a_signal_lets_readiness_fall_and_requests_in_flight_finish(toy_bundles):
-    server = RunningServer(toy_bundles, drain_seconds=2)
+def test_a_signal_lets_readiness_fall_and_requests_in_flight_finish(toy_bundles, running_server):
+    server = running_server(toy_bundles, drain_seconds=2)
     large = encode_png(np.random.default_rng(0).integers(0, 256, (400, 400), np.uint8))
     answers = []
     with server.connect() as probe:
@@ -211,9 +134,11 @@ def replaceable(toy_bundle, tmp_path):
 @pytest.mark.fault(
     "reload: SIGHUP to a server under load", "other bundles answer; no request lost, a second signal too"
 )
-def test_a_hangup_loads_the_bundles_anew_and_no_request_is_lost(replaceable, blobs_png, record_property):
+def test_a_hangup_loads_the_bundles_anew_and_no_request_is_lost(
+    replaceable, blobs_png, record_property, running_server
+):
     models, put = replaceable
-    server = RunningServer(models)
+    server = running_server(models)
     answers, is_done = [], threading.Event()
 
     def ask():
@@ -239,14 +164,14 @@ def test_a_hangup_loads_the_bundles_anew_and_no_request_is_lost(replaceable, blo
 
 
 @pytest.mark.fault("the terminal of a server is closed", "it stops as on SIGTERM")
-def test_a_server_whose_terminal_is_closed_stops(toy_bundles):
+def test_a_server_whose_terminal_is_closed_stops(toy_bundles, running_server):
     ours, its = os.openpty()
     options = {
         "stdin": its,
         "start_new_session": True,
         "preexec_fn": lambda: fcntl.ioctl(its, termios.TIOCSCTTY, 0),
     }
-    server = RunningServer(toy_bundles, process_options=options)
+    server = running_server(toy_bundles, process_options=options)
     os.close(its)
     os.close(ours)
     assert server.process.wait(60) == 0
