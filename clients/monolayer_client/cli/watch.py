@@ -7,7 +7,7 @@ import time
 from asyncio import to_thread
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,7 +133,7 @@ async def _watch(
                 sight=lambda name: to_thread(sight, folder / name),
                 read=lambda name: to_thread((folder / name).read_bytes),
                 now_s=time.monotonic,
-                wall_s=time.time,
+                wall_s=lambda: datetime.now(UTC).timestamp(),
                 changed=changes.wait,
                 pause=asyncio.sleep,
             )

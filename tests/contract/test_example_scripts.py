@@ -1,0 +1,200 @@
+"""The scripts for other programs in `examples/clients`: run where their program is there, else their calls replayed.
+
+ImageJ and BeanShell (the language of Micro-Manager's scripts) are looked for as ``ij.jar`` and ``bsh.jar`` in
+``/usr/share/java``, where Debian puts them, or in the folder that MONOLAYER_TEST_JARS names.
+"""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "examples" / "clients"
+JARS = Path(os.environ.get("MONOLAYER_TEST_JARS", "/usr/share/java"))
+OPTIONS = json.loads((ROOT / "clients" / "openapi.json").read_text(encoding="utf-8"))
+FORMS = next(
+    parameter["schema"]["anyOf"][0]["enum"]
+    for parameter in OPTIONS["paths"]["/v1/segment"]["post"]["parameters"]
+    if parameter["name"] == "format"
+)
+H2C_OFFER = {
+    "Connection": "Upgrade, HTTP2-Settings",
+    "Http2-Settings": "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+    "Upgrade": "h2c",
+    "User-Agent": "Java-http-client/17.0.15",
+}
+"""What Java's `HttpClient` adds to its first request on a connection, as it was seen on the wire."""
+
+
+@pytest.fixture(scope="module")
+def service(toy_bundles, running_server):
+    server = running_server(toy_bundles, confluency_model="nuclei")
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def url(service):
+    return f"http://127.0.0.1:{service.port}"
+
+
+def script(name):
+    return (SCRIPTS / name).read_text(encoding="utf-8")
+
+
+def jar(name):
+    path = JARS / name
+    if not path.is_file():
+        pytest.skip(f"{name} is neither in /usr/share/java nor where MONOLAYER_TEST_JARS says")
+    return path
+
+
+def java_version():
+    java = shutil.which("java")
+    if java is None:
+        return 0
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
+    return int(re.search(r'version "(?:1\.)?(\d+)', told)[1])
+
+
+def needs_form(form):
+    return pytest.mark.skipif(form not in FORMS, reason=f"the service does not give {form} yet")
+
+
+needs_java_11 = pytest.mark.skipif(java_version() < 11, reason="no Java from 11 on, which has HttpClient")
+needs_java = pytest.mark.skipif(java_version() == 0, reason="no Java")
+
+
+def run(*command, cwd, status=0):
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done
+
+
+# Java
+
+
+@needs_java_11
+def test_the_java_example_prints_what_was_found(url, blobs_png, tmp_path):
+    (tmp_path / "two words.png").write_bytes(blobs_png)
+    done = run("java", SCRIPTS / "Segment.java", "two words.png", url, "answer.json", cwd=tmp_path)
+    answer = json.loads((tmp_path / "answer.json").read_bytes())
+    assert answer["count"] == 3
+    percent = answer["confluency"]["percent"]
+    assert done.stdout == f"two words: 3 objects, confluency {percent:.2f} %, by unet\n"
+
+
+@needs_java_11
+def test_the_java_example_says_what_is_wrong(url, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    done = run("java", SCRIPTS / "Segment.java", "broken.png", url, cwd=tmp_path, status=1)
+    assert done.stderr.startswith("415: ")
+    assert run("java", SCRIPTS / "Segment.java", cwd=tmp_path, status=2).stderr.startswith("usage: java Segment.java")
+
+
+# ImageJ
+
+
+def save_calibrated(path, pixels):
+    """An ImageJ TIFF with a pixel size of 0.5 micrometres."""
+    tifffile.imwrite(path, pixels, imagej=True, resolution=(2.0, 2.0), metadata={"unit": "um"})
+
+
+@needs_form("rois")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+def test_the_command_of_the_imagej_macro_fetches_rois(url, blobs, tmp_path):
+    """The macro's own call of curl, with its variables put in."""
+    variables = {
+        "image": str(tmp_path / "image.tif"),
+        "rois": str(tmp_path / "rois.zip"),
+        "service": url,
+        "query": "format=rois&pixel_size_um=0.5",
+    }
+    save_calibrated(tmp_path / "image.tif", blobs)
+    call = re.search(r"status = exec\((.*?)\);", script("imagej_macro.ijm"), re.DOTALL)[1]
+    command = []
+    for argument in re.split(r",\s*(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", call):
+        parts = [part.strip() for part in argument.split(" + ")]
+        command.append("".join(part[1:-1] if part.startswith('"') else variables[part] for part in parts))
+    assert run(*command, cwd=tmp_path).stdout == "200"
+    with zipfile.ZipFile(tmp_path / "rois.zip") as rois:
+        assert len(rois.namelist()) == 3
+
+
+# QuPath
+
+
+def qupath_call():
+    """Method, path with query and headers of the request that the script makes, with a pixel size of 0.5."""
+    text = script("qupath_script.groovy")
+    path = re.search(r'URI\.create\(service \+ "([^"]+)" \+ query\)', text)[1]
+    query = re.search(r'def query = "([^"]+)"', text)[1] + re.search(r'query \+= "([^"]+)" \+ pixelSizeUm', text)[1]
+    media_type = re.search(r'\.header\("Content-Type", "([^"]+)"\)', text)[1]
+    assert ".POST(HttpRequest.BodyPublishers.ofFile(image))" in text
+    return f"{path}{query}0.5", {"Content-Type": media_type, **H2C_OFFER}
+
+
+@needs_form("geojson")
+def test_the_request_of_the_qupath_script_gets_geojson(service, blobs_png):
+    path, headers = qupath_call()
+    with service.connect() as connection:
+        connection.request("POST", path, blobs_png, headers)
+        answer = connection.getresponse()
+        body = answer.read()
+    assert answer.status == http.client.OK
+    features = json.loads(body)["features"]
+    assert len(features) == 3
+    assert {feature["geometry"]["type"] for feature in features} == {"Polygon"}
+    assert {feature["properties"]["objectType"] for feature in features} == {"detection"}
+
+
+# Micro-Manager
+
+STAND_IN = """
+import ij.IJ;
+frame = IJ.openImage("frame.tif");
+mm() {
+    live() { snap(show) { get(n) { return frame; } return this; } return this; }
+    data() { ij() { createProcessor(image) { return image.getProcessor(); } return this; } return this; }
+    core() {
+        getPixelSizeUm() { return 0.5; }
+        getChannelGroup() { return "Channel"; }
+        getCurrentConfig(group) { return group + " DAPI & FITC"; }
+        return this;
+    }
+    return this;
+}
+mm = mm();
+source("script.bsh");
+System.out.println(answer);
+"""
+"""As much of Micro-Manager's `mm` as the script uses."""
+
+
+@needs_java
+def test_the_micro_manager_script_prints_the_confluency(url, blobs, tmp_path):
+    tifffile.imwrite(tmp_path / "frame.tif", blobs.astype(np.uint16) * 16)
+    text = script("micromanager_script.bsh")
+    assert 'service = "http://127.0.0.1:8000";' in text
+    (tmp_path / "script.bsh").write_text(text.replace("http://127.0.0.1:8000", url))
+    (tmp_path / "run.bsh").write_text(STAND_IN)
+    path = os.pathsep.join(map(str, (jar("bsh.jar"), jar("ij.jar"))))
+    done = run("java", "-Djava.awt.headless=true", "-cp", path, "bsh.Interpreter", "run.bsh", cwd=tmp_path)
+    printed, answer = done.stdout.splitlines()[-2:]
+    told = json.loads(answer)
+    assert told["count"] == 3
+    assert told["image"]["pixel_size_um"] == 0.5
+    assert told["image"]["dtype"] == "uint16"
+    assert told["echo"] == {"channel": "Channel DAPI & FITC"}
+    assert printed == f"confluency {told['confluency']['percent']} %, 3 objects"
