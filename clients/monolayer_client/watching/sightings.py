@@ -36,7 +36,7 @@ def look(folder: Path, *, recursive: bool, leave_out: Path | None = None) -> dic
     folder : Path
         Where.
     recursive : bool
-        Whether the folders in it are looked into, save hidden ones.
+        Whether the folders in it are looked into, save hidden ones, links, and those that may not be read.
     leave_out : Path, optional
         A folder that is not looked into, such as that of the results.
 
@@ -58,15 +58,15 @@ def look(folder: Path, *, recursive: bool, leave_out: Path | None = None) -> dic
             with os.scandir(here) as entries:
                 for entry in entries:
                     path = here / entry.name
-                    if entry.is_dir():
+                    if entry.is_dir(follow_symlinks=False):
                         if recursive and not entry.name.startswith((".", "__MACOSX")) and path != leave_out:
                             waiting.append(path)
-                    elif (sighting := sight(path)) is not None:
+                    elif entry.is_file() and (sighting := sight(path)) is not None:
                         found[path.relative_to(folder).as_posix()] = sighting
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             if here == folder:
                 raise
-            # A folder inside that went away meanwhile holds nothing.
+            # A folder inside that went away meanwhile, or is not for us, holds nothing.
     return found
 
 

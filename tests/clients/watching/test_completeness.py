@@ -120,3 +120,13 @@ def test_looking_sees_files_and_what_tells_them_apart(tmp_path):
     assert look(tmp_path, recursive=False)["g.tif"] == found["a.tif"]
     with pytest.raises(FileNotFoundError):
         look(tmp_path / "gone", recursive=False)
+
+
+def test_looking_goes_round_in_no_circle(tmp_path):
+    (tmp_path / "day1").mkdir()
+    (tmp_path / "day1" / "a.tif").write_bytes(b"1")
+    try:
+        (tmp_path / "day1" / "up").symlink_to(tmp_path, target_is_directory=True)
+    except OSError:
+        pytest.skip("links cannot be made here")
+    assert set(look(tmp_path, recursive=True)) == {"day1/a.tif"}
