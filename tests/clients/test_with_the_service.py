@@ -23,7 +23,7 @@ from monolayer_client.cli.segment import ONLY_IN
 from monolayer_client.client import Client
 from monolayer_client.errors import RefusedError, UnavailableError
 from monolayer_client.options import ConfluencyOptions, SegmentOptions
-from monolayer_client.outputs import OutputForm, to_object_table, to_summary
+from monolayer_client.outputs import OutputForm, summary_row, to_object_table, to_summary
 from monolayer_core.image_io import encode_label_tiff, encode_png
 from monolayer_core.row_source import ArrayRows
 from monolayer_service.app import create_app
@@ -152,7 +152,7 @@ def test_the_table_made_of_the_answer_is_that_of_the_service(real, blobs_png, op
 
 def test_no_spreadsheet_takes_a_name_in_the_summary_for_a_formula(real, blobs_png):
     answer = real.segment(blobs_png).raw | {"image_id": "=1+1"}  # a service that is asked for such a name refuses it
-    [row] = rows_of(to_summary([answer]).decode())
+    [row] = rows_of(to_summary([summary_row(answer)]).decode())
     assert row["image_id"] == "'=1+1"
 
 
