@@ -17,6 +17,9 @@ class Layout(StrEnum):
     MASKS = "masks"
     LABELS = "labels"
     BOXES = "boxes"
+    GEOJSON = "geojson"
+    ROIS = "rois"
+    COCO = "coco"
 
 
 class BoxMask(StrEnum):

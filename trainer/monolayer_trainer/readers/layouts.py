@@ -7,12 +7,14 @@ from typing import Literal, TypeAlias
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.readers.box_table import ANNOTATIONS_NAME
 from monolayer_trainer.readers.boxes import BoxesReader, BoxMasks
+from monolayer_trainer.readers.coco import CocoReader, find_coco
 from monolayer_trainer.readers.dsb2018 import Dsb2018Reader
 from monolayer_trainer.readers.files import is_image, open_files
 from monolayer_trainer.readers.labelled_image import Reader
+from monolayer_trainer.readers.outlines import SUFFIXES, OutlinesReader
 from monolayer_trainer.readers.pairs import LabelsReader, MasksReader
 
-Layout: TypeAlias = Literal["dsb2018", "masks", "labels", "boxes"]
+Layout: TypeAlias = Literal["dsb2018", "masks", "labels", "boxes", "geojson", "rois", "coco"]
 
 
 def open_reader(
@@ -48,17 +50,22 @@ def open_reader(
             return LabelsReader(source)
         case "boxes":
             return BoxesReader(source, classes, masks=box_masks, exclusions=exclusions)
+        case "geojson" | "rois":
+            return OutlinesReader(source, layout, classes)
+        case "coco":
+            return CocoReader(source, classes)
 
 
 def find_layout(source: Path) -> Layout:
-    """Tell the layout from the names of the files.
+    """Tell the layout from the names of the files, and that of COCO from what JSON files hold.
 
     Raises
     ------
     DatasetError
         The names fit no layout, or both masks and labels are there.
     """
-    paths = [PurePosixPath(name) for name in open_files(source).names]
+    files = open_files(source)
+    paths = [PurePosixPath(name) for name in files.names]
     if any(path.name == ANNOTATIONS_NAME for path in paths):
         return "boxes"
     folders = {path.parent for path in paths if is_image(path.name)}
@@ -73,9 +80,15 @@ def find_layout(source: Path) -> Layout:
         return "dsb2018"
     if with_images & with_masks:
         return "masks"
+    for form in ("geojson", "rois"):
+        if any(path.name.lower().endswith(SUFFIXES[form]) for path in paths):
+            return form
+    if find_coco(files)[1] is not None:
+        return "coco"
     raise DatasetError(
         f"{source} fits no known layout: images with masks or labels of the same names in folders of these names, "
-        f"images with {ANNOTATIONS_NAME}, or ImageId/images and ImageId/masks"
+        f"images with {ANNOTATIONS_NAME}, with outlines in NAME.geojson, NAME.roi or NAME.zip, with a COCO data set, "
+        f"or ImageId/images and ImageId/masks"
     )
 
 
