@@ -20,11 +20,12 @@ BUNDLE ?= service/monolayer_service/bundles/nuclei
 
 DEV := .venv
 SERVE := .venv-serve-$(RUNTIME)
+CLIENTS := .venv-clients
 PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fuzz test-faults test-deploy format lint types imports pytest bench bench-peers overload soak train export evaluate docs site lock image-lint clean
+.PHONY: help serve test test-fuzz test-faults test-deploy test-clients format lint types imports pytest bench bench-peers overload soak train export evaluate docs site lock image-lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +63,10 @@ test-fuzz: $(DEV)/ready ## hostile files and requests for MINUTES=5, other ones 
 	$(DEV)/bin/python -m tests.fuzz.campaign --minutes $(MINUTES) --seed $(SEED)
 	for target in images tables; do if $(DEV)/bin/python -c 'import atheris' 2>/dev/null; then \
 		$(DEV)/bin/python -m tests.fuzz.coverage_guided $$target --seconds $$(( $(MINUTES) * 30 )) || exit 1; fi; done
+
+test-clients: $(CLIENTS)/ready ## the page in Chromium, demo microscopes, ImageJ, scripts (Debian: apt install chromium libij-java)
+	MONOLAYER_TEST_IMAGEJ=$(wildcard /usr/share/java/ij.jar) $(CLIENTS)/bin/python -m pytest -rs tests/page tests/clients/microscope \
+		tests/contract/test_example_scripts.py tests/core/test_answer_forms_in_imagej.py $(ARGS)
 
 bench: $(DEV)/ready ## the service against its targets on this machine, in about five minutes
 	$(DEV)/bin/python -m benchmarks.service --output benchmarks/results
@@ -104,9 +109,10 @@ lock: $(DEV)/ready ## resolve and hash-pin requirements/ anew
 	$(LOCK) service/pyproject.toml --extra cpu --extra openvino -o requirements/service-openvino.txt
 	$(LOCK) trainer/pyproject.toml --extra tensorflow -o requirements/trainer.txt
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(LOCK) requirements/clients.in -o requirements/clients.txt
 
 clean: ## remove the environments and caches (data and runs stay)
-	rm -rf .venv .venv-serve-cpu .venv-serve-gpu .venv-serve-openvino .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients .venv-serve-cpu .venv-serve-gpu .venv-serve-openvino .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # An environment counts as made only when its last step has succeeded; a change of the pinned set makes it anew.
 $(DEV)/ready: requirements/dev.txt $(PROJECTS)
@@ -119,6 +125,15 @@ $(SERVE)/ready: requirements/build.txt requirements/service-$(RUNTIME).txt core/
 	$(call environment,$(SERVE))
 	$(SERVE)/bin/$(PIP_INSTALL) --require-hashes -r requirements/build.txt -r requirements/service-$(RUNTIME).txt
 	$(SERVE)/bin/$(PIP_INSTALL) --no-deps --no-build-isolation -e core -e service
+	touch $@
+
+# The packages of the development environment are seen from this one.
+$(CLIENTS)/ready: requirements/clients.txt $(DEV)/ready
+	$(call environment,$(CLIENTS))
+	$(CLIENTS)/bin/$(PIP_INSTALL) --require-hashes -r requirements/clients.txt
+	$(CLIENTS)/bin/python -c "import sysconfig, pathlib; here = pathlib.Path(sysconfig.get_path('purelib')); \
+		dev = here.relative_to(here.parents[2]); path = here.parents[3] / '$(DEV)' / dev; \
+		(here / 'development.pth').write_text(f'import site; site.addsitedir({str(path)!r})\n')"
 	touch $@
 
 define environment
