@@ -63,7 +63,7 @@ def test_every_class_is_counted(page, address, image, blobs):
         name: str(count) for name, count in answer["counts"].items()
     }
     assert page.locator("#legend li").all_inner_texts() == ["rbc", "wbc"]
-    assert "model = blood" in page.locator("#origin").inner_text()
+    assert "blood 1.2.0" in page.locator("#origin").inner_text()
 
 
 def test_what_is_drawn_follows_the_toolbar(page, image):
@@ -284,7 +284,7 @@ def test_downloads_are_the_forms_the_service_gives(page, address, image):
     offered = page.locator("#downloads button").evaluate_all("(all) => all.map((one) => one.dataset.form)")
     assert set(offered) <= forms
     assert {"json", "csv", "tiff"} < set(offered)
-    assert forms - set(offered) <= {"ndjson", "png"}  # progress is no file, and the overlay has two names
+    assert forms - set(offered) == {"ndjson"}  # progress is no file
     for form in offered:
         with page.expect_download() as download:
             page.locator(f"#downloads [data-form={form}]").click()

@@ -3,19 +3,16 @@
 import { element, save } from "./dom.js";
 import { download } from "./service.js";
 
-/**
- * Value of the service's option `format`, what it is, and how its file is named. Those that the service in use does not
- * give are not offered; of forms of the same name the first.
- */
+/** Value of the service's option `format`, what it is, and the end of its file's name, as the service has it. */
 const FORMS = [
   ["json", "Answer (JSON)", ".json"],
-  ["csv", "Run lengths, Kaggle (CSV)", ".csv"],
-  ["table", "Object table (CSV)", "_objects.csv"],
-  ["tiff", "Label image (TIFF)", "_labels.tif"],
-  ["overlay", "Overlay (PNG)", "_overlay.png"],
-  ["png", "Overlay (PNG)", "_overlay.png"],
-  ["geojson", "Outlines (GeoJSON)", ".geojson"],
-  ["rois", "ImageJ ROIs (zip)", "_rois.zip"],
+  ["csv", "Run lengths, Kaggle (CSV)", ".rle.csv"],
+  ["table", "Object table (CSV)", ".objects.csv"],
+  ["tiff", "Label image (TIFF)", ".labels.tif"],
+  ["overlay", "Overlay (PNG)", ".overlay.png"],
+  ["geojson", "Outlines, QuPath (GeoJSON)", ".geojson"],
+  ["rois", "ImageJ ROIs (zip)", ".rois.zip"],
+  ["coco", "COCO data set (JSON)", ".coco.json"],
 ];
 
 /**
@@ -26,8 +23,7 @@ const FORMS = [
  * @param {function(Error)} onError
  */
 export function offerDownloads(place, known, { file, options, answer, text }, onError) {
-  const names = new Set();
-  const offered = FORMS.filter(([form, name]) => known.has(form) && !names.has(name) && names.add(name));
+  const offered = FORMS.filter(([form]) => known.has(form));
   const buttons = offered.map(([form, name, ending]) => {
     const click = async ({ currentTarget: button }) => {
       button.disabled = true;
