@@ -166,11 +166,12 @@ def test_a_hangup_loads_the_bundles_anew_and_no_request_is_lost(
 @pytest.mark.fault("the terminal of a server is closed", "it stops as on SIGTERM")
 def test_a_server_whose_terminal_is_closed_stops(toy_bundles, running_server):
     ours, its = os.openpty()
-    options = {
-        "stdin": its,
-        "start_new_session": True,
-        "preexec_fn": lambda: fcntl.ioctl(its, termios.TIOCSCTTY, 0),
-    }
+
+    def take_terminal():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup, which is inherited
+        fcntl.ioctl(its, termios.TIOCSCTTY, 0)
+
+    options = {"stdin": its, "start_new_session": True, "preexec_fn": take_terminal}
     server = running_server(toy_bundles, process_options=options)
     os.close(its)
     os.close(ours)
