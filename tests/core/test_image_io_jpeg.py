@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from monolayer_core.errors import ImageTooLargeError, TruncatedImageError, UnusableImageError
+from monolayer_core.image_formats import jpeg as jpeg_format
 from monolayer_core.image_io import decode_image, read_header
 
 SMOOTH = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 256, (64, 80, 3)).astype(np.uint8), (0, 0), 6)
@@ -159,7 +160,7 @@ def test_nothing_but_one_grey_is_no_lack_of_data(options, shape):
 
 
 def test_a_large_image_may_have_fewer_scans(monkeypatch):
-    monkeypatch.setattr("monolayer_core.image_formats.jpeg._SCANNED_PX", 20 * 64 * 80)
+    monkeypatch.setattr(jpeg_format, "_SCANNED_PX", 20 * 64 * 80)
     last = PROGRESSIVE.rindex(b"\xff\xda")
     scan, missing = PROGRESSIVE[last:-2], 20 - PROGRESSIVE.count(b"\xff\xda")
     decode_image(PROGRESSIVE[:-2] + missing * scan + PROGRESSIVE[-2:])
