@@ -17,8 +17,7 @@ from monolayer_service import reloading
 from monolayer_service.app import create_app, reload_bundles
 from monolayer_service.registry import Registry
 from monolayer_service.segmenters.session import CUDA, Network
-from monolayer_service.settings import SHIPPED_BUNDLES, Settings
-from monolayer_service.telemetry.memory import resident_bytes
+from monolayer_service.settings import Settings
 
 PNG = {"Content-Type": "image/png"}
 
@@ -412,23 +411,3 @@ async def test_a_reload_in_progress_does_not_keep_the_service_from_stopping(mode
     go_on.set()
     await app.state.reloader.finished()
     assert app.state.services.analyst is before
-
-
-@pytest.mark.slow
-@pytest.mark.fault("reload: again and again, a network of 8 MB", "memory of the old one is given back")
-async def test_the_memory_of_what_was_replaced_is_given_back(tmp_path, record_property):
-    models = tmp_path / "models"
-    shutil.copytree(SHIPPED_BUNDLES / "nuclei", models / "nuclei")
-    app = create_app(Settings(models=models, max_tile_side=256, precision="float32"))
-    async with app.router.lifespan_context(app):
-        held = []
-        for number in range(8):
-            card = read_card(models / "nuclei")
-            write_card(card.model_copy(update={"version": f"9.0.{number}"}), models / "nuclei")
-            reload_bundles(app)
-            await app.state.reloader.finished()
-            assert app.state.services.registry.require("nuclei").segmenter.network.card.version == f"9.0.{number}"
-            held.append((resident_bytes() or 0) / 2**20)
-    growth = max(held[4:]) - max(held[:4])
-    record_property("figure", f"{growth:+.0f} MiB from the first four reloads to the next four, of {held[-1]:.0f}")
-    assert growth < 20

@@ -18,13 +18,11 @@ const FORMS = [
 /**
  * Offer the forms of one answer.
  * @param {HTMLElement} place is emptied first
- * @param {Set<string>} known forms that the service gives
  * @param {{file: File, options: object, answer: object, text: string}} result
  * @param {function(Error)} onError
  */
-export function offerDownloads(place, known, { file, options, answer, text }, onError) {
-  const offered = FORMS.filter(([form]) => known.has(form));
-  const buttons = offered.map(([form, name, ending]) => {
+export function offerDownloads(place, { file, options, answer, text }, onError) {
+  const buttons = FORMS.map(([form, name, ending]) => {
     const click = async ({ currentTarget: button }) => {
       button.disabled = true;
       try {

@@ -5,7 +5,7 @@ import { drawThumbnail, makeEntry, renderEntry } from "./entries.js";
 import { renderOverview, saveOverview } from "./overview.js";
 import { Queue } from "./queue.js";
 import { ResultView } from "./result.js";
-import { listForms, listModels, preview, readState, segment } from "./service.js";
+import { listModels, preview, readState, segment } from "./service.js";
 import { followMethod, forTheOtherMethod, offerModels, planeOf, readSettings } from "./settings.js";
 import { confluencyInWords, countsInWords, format, progressInWords } from "./words.js";
 
@@ -15,9 +15,8 @@ const NARROW = "(max-width: 60rem)";
 const entries = [];
 const queue = new Queue();
 let selected = null;
-let forms = new Set(["json"]);
 
-const view = new ResultView(() => forms, (error) => {
+const view = new ResultView((error) => {
   if (selected) update(selected, { error });
 });
 
@@ -180,9 +179,8 @@ function listen() {
 
 /** Ask the service what it can do; the page works, and says so, where a part of that fails. */
 async function meetService() {
-  const [state, models, known] = await Promise.allSettled([readState(), listModels(), listForms()]);
+  const [state, models] = await Promise.allSettled([readState(), listModels()]);
   if (models.status === "fulfilled") offerModels(models.value);
-  if (known.status === "fulfilled") forms = known.value;
   const place = byId("service-state");
   place.dataset.state = state.status === "fulfilled" && !state.value.problem ? "ready" : "problem";
   place.textContent = state.status === "rejected" ? state.reason.message : state.value.problem ? `Not ready: ${state.value.problem}` : `Ready, version ${state.value.version}`;

@@ -18,12 +18,10 @@ export class ResultView {
   #table = new ObjectTable({ table: byId("objects"), pager: byId("pager"), details: byId("object") }, (label) => this.#choose(label));
   #shown = {};
   #zoom = 0;
-  #forms;
   #onError;
 
-  /** @param {function(): Set<string>} forms gives the forms of download; errors of theirs go to `onError` */
-  constructor(forms, onError) {
-    this.#forms = forms;
+  /** @param {function(Error)} onError is told of downloads that fail */
+  constructor(onError) {
     this.#onError = onError;
     this.#listen();
     this.#magnify(0);
@@ -65,7 +63,7 @@ export class ResultView {
     const size = answer.image.pixel_size_um === null ? "area_px" : "area_um2";
     const [, unit, digits] = MEASUREMENTS[size];
     drawHistogram(byId("histogram"), answer.instances.map((one) => one[size]), { name: "Area", unit, digits });
-    offerDownloads(byId("downloads"), this.#forms(), result, this.#onError);
+    offerDownloads(byId("downloads"), result, this.#onError);
     byId("origin").replaceChildren(...originOf(answer));
   }
 

@@ -26,13 +26,6 @@ export async function readState() {
   }
 }
 
-/** Values that the option `format` of `/v1/segment` takes, from the service's own description. */
-export async function listForms() {
-  const description = await (await get("openapi.json")).json();
-  const option = description.paths["/v1/segment"].post.parameters.find(({ name }) => name === "format");
-  return new Set([option.schema, ...(option.schema.anyOf ?? [])].flatMap((schema) => schema.enum ?? []));
-}
-
 /**
  * Ask for a picture of an image that the browser can show.
  * @returns {Promise<{blob: Blob, factor: number, height: number, width: number}>} sizes are those of the image
