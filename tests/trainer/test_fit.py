@@ -324,6 +324,15 @@ def test_a_wall_clock_budget_ends_the_training_though_epochs_are_left(data, tmp_
     assert "score" in history(folder)[0]
 
 
+def test_as_many_processes_make_crops_as_are_asked_for(data, tmp_path, monkeypatch):
+    def start(*_, workers, **__):
+        raise SamplerError(f"{workers} workers")
+
+    monkeypatch.setattr("monolayer_trainer.fit.start_worker_process", start)
+    with pytest.raises(SamplerError, match="3 workers"):
+        fit(data, tmp_path / "run", TOY.model_copy(update={"workers": 3}))
+
+
 def test_importing_the_fit_loads_neither_keras_nor_fastapi():
     code = "import monolayer_trainer.fit, sys; print(*{'keras', 'tensorflow', 'fastapi'} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -6,7 +6,7 @@ statistics of the batch normalisation are averaged too: those of the last few ba
 held, fit no picture well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ import numpy as np
 from keras import ops
 
 Logs = Mapping[str, Any] | None
+
+Tensor = Any
+"""A tensor of whichever backend Keras runs on."""
 
 
 def momentum_at(step: int, highest: float) -> float:
@@ -26,6 +29,20 @@ def momentum_at(step: int, highest: float) -> float:
     [0.1, 0.5, 0.91, 0.995]
     """
     return min(highest, (1 + step) / (10 + step))
+
+
+def moved(average: Sequence[Tensor], weights: Sequence[Tensor], share: np.float32) -> list[Tensor]:
+    """Move each average by a share of the way to its weight, wherever the weights are: nothing leaves a GPU."""
+    return [old + share * (new - old) for old, new in zip(average, weights, strict=True)]
+
+
+def compiled(function: Callable[..., list[Tensor]]) -> Callable[..., list[Tensor]]:
+    """Make one call to a GPU of a function of many tensors, under JAX, which would make one for each operation."""
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    return jax.jit(function)
 
 
 class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc] # Keras publishes no types
@@ -46,12 +63,13 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc] # Keras pub
         self.kept = kept
         self.momentum = momentum
         self.step = first_step
+        self._moved = compiled(moved)
 
     def on_train_begin(self, logs: Logs = None) -> None:  # noqa: ARG002
         """Begin with the weights as they are, or with the average of the run that is continued."""
         if self.step == 0:
             self.kept.set_weights(self.model.get_weights())
-        self._average = [np.array(ops.convert_to_numpy(variable)) for variable in self.kept.weights]
+        self._average = [ops.copy(variable.value) for variable in self.kept.weights]
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Take the new weights into the average."""
@@ -59,14 +77,13 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc] # Keras pub
             # JAX keeps the weights outside the model during an epoch.
             self.model.jax_state_sync()
         share = np.float32(1 - momentum_at(self.step, self.momentum))
-        for index, variable in enumerate(self.model.weights):
-            self._average[index] += share * (ops.convert_to_numpy(variable) - self._average[index])
+        self._average = self._moved(self._average, [variable.value for variable in self.model.weights], share)
         self.step += 1
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:  # noqa: ARG002
         """Bring the average into the kept network."""
         for variable, average in zip(self.kept.weights, self._average, strict=True):
-            variable.assign(average)
+            variable.assign(ops.copy(average))  # JAX may take the memory of a network's weights for its answers
 
 
 def save_weights(model: keras.Model, path: Path) -> None:

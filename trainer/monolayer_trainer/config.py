@@ -64,6 +64,7 @@ class TrainConfig(BaseModel):
     clip_norm: Positive = 1.0
     average_momentum: float = Field(0.995, ge=0.0, lt=1.0, description="of the average of the weights")
     mixed_precision: bool | None = Field(None, description="convolve in bfloat16; by default where that is faster")
+    workers: int = Field(1, ge=1, description="processes that make crops; the crops are the same whatever their number")
 
     tuning_fraction: float = Field(
         0.1,

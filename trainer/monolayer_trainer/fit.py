@@ -139,7 +139,9 @@ def _train(dataset: Dataset, folder: RunFolder, config: TrainConfig) -> None:
     log.info("training on %d images, tuning on %d of other groups", len(training), len(tuning))
     sampler = sampler_config(config, dataset.classes, only=tuple(sample.id for sample in training))
     first_step = folder.read_progress().steps
-    with start_worker_process(dataset.folder, "train", sampler, start_step=first_step) as batches:
+    with start_worker_process(
+        dataset.folder, "train", sampler, start_step=first_step, workers=config.workers
+    ) as batches:
         from monolayer_trainer.training import train  # imports Keras, see above
 
         card = draft_card(config, dataset, training)

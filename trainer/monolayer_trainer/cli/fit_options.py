@@ -98,6 +98,9 @@ class FitOptions:
     mixed_precision: Annotated[
         bool | None, typer.Option(help="Convolve in bfloat16.", show_default="where that is faster")
     ] = None
+    workers: Annotated[
+        int, typer.Option(help="Processes that make crops: 1 beside a training on a CPU, 4 to 8 for a GPU.")
+    ] = 1
     seed: Annotated[int, typer.Option(help="Of weights, crops and tuning subset.")] = 0
 
     def config(self, data: Path, run: Path) -> "TrainConfig":
