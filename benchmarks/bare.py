@@ -53,7 +53,12 @@ class BareNetwork:
         self.threads = threads.alone
         self.file = served_file(self.bundle, self.card, server)
         self.network = Network(
-            self.bundle / self.file, self.card, prefer_cuda=False, threads=threads, cpu_runtime=settings.cpu_runtime
+            self.file,
+            (self.bundle / self.file).read_bytes(),
+            self.card,
+            prefer_cuda=False,
+            threads=threads,
+            cpu_runtime=settings.cpu_runtime,
         )
 
     def run_for(self, png: bytes, seconds: float) -> BareRuns:
@@ -68,7 +73,7 @@ def time_runs(run: Callable[[], npt.NDArray[np.uint8]], seconds: float) -> BareR
     durations = []
     cpu, began = time.process_time(), time.perf_counter()
     now = began
-    while now - began < seconds:
+    while not durations or now - began < seconds:
         run()
         before, now = now, time.perf_counter()
         durations.append(1000 * (now - before))

@@ -39,7 +39,8 @@ def compare_alternatives(side: int = 1024) -> str:
     touching = decode_image(encode_mosaic(read_picture(EXAMPLES / "fluorescence_touching.png"), side)).pixels
     stained = decode_image(encode_mosaic(read_picture(EXAMPLES / "histology_purple.png"), side)).pixels
     card = read_card(NUCLEI)
-    network = Network(NUCLEI / INT8_MODEL_NAME, card, prefer_cuda=False, threads=NetworkThreads(1, 1))
+    content = (NUCLEI / INT8_MODEL_NAME).read_bytes()
+    network = Network(INT8_MODEL_NAME, content, card, prefer_cuda=False, threads=NetworkThreads(1, 1))
     labels = segment(touching, card, lambda tiles: network.run(tiles, CPU)).labels
     return "\n\n".join(
         [

@@ -38,7 +38,7 @@ def main() -> None:
         if files is None:
             continue
         path = arguments.bundle / files[0]
-        network = Network(path, card, prefer_cuda=False, threads=threads)
+        network = Network(path.name, path.read_bytes(), card, prefer_cuda=False, threads=threads)
         for image_path in arguments.images:
             image = prepare(decode_image(image_path.read_bytes()).pixels, card)
             tile = image[np.newaxis]

@@ -43,7 +43,9 @@ class Worker:
         if is_network_elsewhere:
             return
         threads = NetworkThreads(alone=int(os.environ["PEER_THREADS"]), shared=1)
-        self._network = Network(bundle / os.environ["PEER_FILE"], self.card, prefer_cuda=False, threads=threads)
+        file = os.environ["PEER_FILE"]
+        content = (bundle / file).read_bytes()
+        self._network = Network(file, content, self.card, prefer_cuda=False, threads=threads)
         for side in self.card.tile_sides:
             if side <= int(os.environ["PEER_LARGEST_SIDE"]):
                 self.predict(np.zeros((1, side, side, self.card.channel_count), np.uint8))
