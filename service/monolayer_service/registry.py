@@ -207,6 +207,7 @@ def _open(folder: Path, settings: Settings, plan: ComputePlan, scheduler: TileSc
             threads=plan.network_threads,
             precision=settings.precision,
             cpu_runtime=settings.cpu_runtime,
+            tf32=settings.tf32,
         )
     except MonolayerError as error:
         log.error("bundle refused", bundle=folder.name, reason=str(error))  # noqa: TRY400 - the reason says it all
@@ -230,18 +231,20 @@ def _open(folder: Path, settings: Settings, plan: ComputePlan, scheduler: TileSc
 
 
 def warm(segmenters: list[OnnxSegmenter], memory_bytes: int) -> None:
-    """Make the sessions of tile sides, smallest first, while the process stays below `memory_bytes`.
+    """Make the sessions of tile sides, smallest first, on a CPU while the process stays below `memory_bytes`.
 
     A side is left for its first request when the largest growth seen so far would lead beyond the bound, or when it
     fails: that request has more ways to go on than a start. Where the system does not tell the memory of a process only
-    the smallest side of each network is warmed.
+    the smallest side of each network is warmed. What a network on a GPU takes lies there; the process holds CUDA's
+    libraries, above any bound, whether more sides are warmed or not.
     """
     growth = 0
     for position in range(max((len(segmenter.tile_sides) for segmenter in segmenters), default=0)):
         for segmenter in segmenters:
             for side in segmenter.tile_sides[position : position + 1]:
                 before = resident_bytes()
-                if position and (before is None or before + growth > memory_bytes):
+                on_gpu = segmenter.network.provider == CUDA
+                if position and not on_gpu and (before is None or before + growth > memory_bytes):
                     log.info("tile side left cold", bundle=segmenter.network.card.name, side_px=side)
                     continue
                 try:

@@ -51,7 +51,16 @@ class Settings(BaseSettings):
         description="File of a bundle that answers: `auto` takes int8 on a CPU where the card recommends it, else "
         "float32; `int8` acts on a CPU and `float16` on a GPU where the bundle has that file.",
     )
-    batch_size: Count = Field(0, description="Most tiles per run of a network; 0 means 1 on a CPU and 8 on a GPU.")
+    tf32: bool = Field(
+        False,
+        description="Whether a GPU may round the factors of float32 products to ten bits (TF32): faster, and "
+        "probabilities may differ from a CPU's by more than their last digit.",
+    )
+    batch_size: Count = Field(
+        0,
+        description="Most tiles per run of a network; 0 means 1 on a CPU, and on a GPU 8 of 256², 4 of 512² or 1 of "
+        "1024² pixels.",
+    )
     batch_wait_ms: float = Field(
         3.0,
         ge=0,

@@ -131,7 +131,7 @@ def test_a_fault_of_the_scheduler_itself_reaches_whoever_waits_and_it_goes_on(
 class Engine:
     """Adds one to every pixel."""
 
-    def batch_limit(self, device):
+    def batch_limit(self, device, tile_px):
         return 1
 
     def run(self, tiles, device, *, alone):

@@ -23,7 +23,7 @@ class FlakyNetwork:
         self.fails = fails
         self._actual = actual
 
-    def provider_of(self, size, provider):
+    def provider_of(self, size, provider, *, batch):
         return self._actual or provider
 
     def run(self, tiles, provider, *, alone):
@@ -97,20 +97,20 @@ def test_a_tile_that_fails_everywhere_leaves_the_others_their_answers(make_engin
 
 def test_batches_are_eight_on_a_gpu_and_one_on_a_cpu_unless_set(make_engine):
     _, engine = make_engine(lambda n, provider: False)
-    assert (engine.batch_limit(CUDA), engine.batch_limit(CPU)) == (8, 1)
+    assert (engine.batch_limit(CUDA, 256**2), engine.batch_limit(CPU, 256**2)) == (8, 1)
     _, engine = make_engine(lambda n, provider: False, batch_size=3)
-    assert (engine.batch_limit(CUDA), engine.batch_limit(CPU)) == (3, 3)
+    assert (engine.batch_limit(CUDA, 256**2), engine.batch_limit(CPU, 256**2)) == (3, 3)
 
 
 def test_batches_to_come_are_no_larger_than_what_worked_until_it_has_worked_for_a_while(make_engine):
     network, engine = make_engine(lambda n, provider: n > 2)
     engine.run(np.zeros((8, 1, 1, 1), np.uint8), CUDA, alone=True)
-    assert engine.batch_limit(CUDA) == 2
+    assert engine.batch_limit(CUDA, 256**2) == 2
     network.fails = lambda n, provider: False
     limits = []
     for _ in range(3 * GROW_AFTER_RUNS):
         engine.run(TILES[:1], CUDA, alone=True)
-        limits.append(engine.batch_limit(CUDA))
+        limits.append(engine.batch_limit(CUDA, 256**2))
     assert limits[GROW_AFTER_RUNS // 2] == 2
     assert limits[-1] == 8
 

@@ -200,7 +200,7 @@ def test_a_batch_that_fails_is_halved_and_then_an_error(bundle):
     assert {outcome.device for outcome in outcomes} == {OPENVINO}
     good = engine.run(np.zeros((2, 64, 64, 1), np.uint8), OPENVINO, alone=True)
     assert [outcome.answer.shape for outcome in good] == [(1, 64, 64, 3)] * 2
-    assert engine.batch_limit(OPENVINO) == 1
+    assert engine.batch_limit(OPENVINO, 64**2) == 1
 
 
 def test_a_gpu_that_does_not_work_leaves_the_work_to_openvino(bundle, monkeypatch):

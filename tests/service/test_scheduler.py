@@ -30,7 +30,7 @@ class Engine:
         self.is_held = is_held
         self.fail = lambda tiles: None
 
-    def batch_limit(self, device):
+    def batch_limit(self, device, tile_px):
         return self.limit
 
     def run(self, tiles, device, *, alone):

@@ -130,7 +130,7 @@ def test_a_traceback_for_the_console_has_no_local_variables(log_lines):
 class FailingEngine:
     """Says in the log that its run failed, as networks do."""
 
-    def batch_limit(self, device):
+    def batch_limit(self, device, tile_px):
         return 2
 
     def run(self, tiles, device, *, alone):

@@ -14,7 +14,7 @@ class Engine:
     def __init__(self, limit=4):
         self.limit = limit
 
-    def batch_limit(self, device):
+    def batch_limit(self, device, tile_px):
         return self.limit if device == GPU else 1
 
 

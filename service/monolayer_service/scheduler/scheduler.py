@@ -296,8 +296,10 @@ class TileStream:
         """
         in_flight: deque[QueuedTile] = deque()
         for pixels in tiles:
-            in_flight.append(self._scheduler.submit(self._job, pixels))
-            if len(in_flight) >= self._scheduler.window_batches * self._job.engine.batch_limit(self._job.device):
+            tile = self._scheduler.submit(self._job, pixels)
+            in_flight.append(tile)
+            limit = self._job.engine.batch_limit(self._job.device, tile.area_px)
+            if len(in_flight) >= self._scheduler.window_batches * limit:
                 yield self._await(in_flight.popleft())
         while in_flight:
             yield self._await(in_flight.popleft())

@@ -29,8 +29,8 @@ class TileOutcome:
 class Engine(Protocol):
     """Runs batches of one network; devices are names that only it understands."""
 
-    def batch_limit(self, device: str) -> int:
-        """Most tiles in one run there."""
+    def batch_limit(self, device: str, tile_px: int) -> int:
+        """Most tiles of so many pixels in one run there."""
         ...
 
     def run(self, tiles: TileBatch, device: str, *, alone: bool) -> Sequence[TileOutcome]:
@@ -164,7 +164,7 @@ class TileQueue:
         batch = [self._take_next(due)]
         lane = batch[0].lane
         mates = lanes[lane]
-        limit = batch[0].job.engine.batch_limit(batch[0].job.device)
+        limit = batch[0].job.engine.batch_limit(batch[0].job.device, batch[0].area_px)
         size = batch_size(1 + sum(job.fitting(lane) for job in mates), limit)
         while len(batch) < size:
             batch.append(self._take_next(job for job in mates if job.fitting(lane)))
@@ -196,7 +196,7 @@ class TileQueue:
     def _seconds_to_wait(self, lane: Hashable, jobs: Sequence[Job], now: float) -> float:
         """How long a lane should wait for further tiles: not at all where its batch is full or no more will come."""
         engine, device = jobs[0].engine, jobs[0].device
-        if sum(job.fitting(lane) for job in jobs) >= engine.batch_limit(device):
+        if sum(job.fitting(lane) for job in jobs) >= engine.batch_limit(device, jobs[0].waiting[0].area_px):
             return 0.0
         if not any(job.uncut_px > 0 for job in self._jobs if job.engine is engine):
             return 0.0
@@ -225,3 +225,14 @@ def batch_size(available: int, limit: int) -> int:
     [1, 2, 4, 8, 12, 12]
     """
     return limit if available >= limit else 1 << (available.bit_length() - 1)
+
+
+def batch_sizes(limit: int) -> list[int]:
+    """Every size that `batch_size` gives with a limit.
+
+    Examples
+    --------
+    >>> batch_sizes(1), batch_sizes(8), batch_sizes(12)
+    ([1], [1, 2, 4, 8], [1, 2, 4, 8, 12])
+    """
+    return sorted({batch_size(available, limit) for available in range(1, limit + 1)})

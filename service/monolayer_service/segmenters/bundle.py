@@ -46,6 +46,7 @@ def open_bundle(
     threads: NetworkThreads,
     precision: PrecisionChoice = "auto",
     cpu_runtime: CpuRuntime = "onnxruntime",
+    tf32: bool = False,
 ) -> Network:
     """Open and verify a bundle.
 
@@ -63,6 +64,8 @@ def open_bundle(
         What the operator asked for, see `choose_precision`.
     cpu_runtime
         What computes on a CPU.
+    tf32
+        Whether a GPU may round the factors of float32 products to ten bits.
 
     Raises
     ------
@@ -91,9 +94,10 @@ def open_bundle(
             threads=threads,
             precision=kind,
             cpu_runtime=cpu_runtime,
+            tf32=tf32,
         )
         size = TileSize(*tiles.shape[1:3])
-        _compare_graph(network.open(size), card, size)
+        _compare_graph(network.open(size, batch=len(tiles)), card, size)
         _compare_answer(network.run(tiles), _read_tensor(contents, own[1]), tolerance_of(kind, network.provider))
         return network
 

@@ -14,6 +14,10 @@ log = structlog.get_logger(__name__)
 CPU_BATCH_SIZE, CUDA_BATCH_SIZE = 1, 8
 """Unless a setting says otherwise: on a CPU a batch gains nothing and costs memory."""
 
+CUDA_BATCH_PX = 1 << 20
+"""Most pixels in a batch of more than one tile, unless a setting says otherwise: a tile of 1024 pixels keeps a GPU
+busy by itself, and eight of them would hold gigabytes."""
+
 GROW_AFTER_RUNS = 64
 """Runs without a fault after which a batch that had to be halved may be twice as large again."""
 
@@ -34,10 +38,11 @@ class FaultTolerantEngine:
         self._ceiling: int | None = None
         self._good_runs = 0
 
-    def batch_limit(self, device: str) -> int:
+    def batch_limit(self, device: str, tile_px: int) -> int:
         """Give the most tiles in one run; see `scheduler.tile_queue.Engine`."""
         on_gpu = device == self.network.provider == CUDA
-        limit = self._batch_size or (CUDA_BATCH_SIZE if on_gpu else CPU_BATCH_SIZE)
+        fitting = min(CUDA_BATCH_SIZE, max(1, CUDA_BATCH_PX // tile_px)) if on_gpu else CPU_BATCH_SIZE
+        limit = self._batch_size or fitting
         return limit if self._ceiling is None else min(limit, self._ceiling)
 
     def run(self, tiles: TileBatch, device: str, *, alone: bool) -> list[TileOutcome]:
@@ -56,8 +61,8 @@ class FaultTolerantEngine:
                 return self.run(tiles, self.network.processor, alone=alone)
             return [TileOutcome(error, device)]
         self._grow()
-        # The session of this size may have found no GPU.
-        used = self.network.provider_of(TileSize(*tiles.shape[1:3]), device)
+        # The session of this shape may have found no GPU.
+        used = self.network.provider_of(TileSize(*tiles.shape[1:3]), device, batch=len(tiles))
         return [TileOutcome(answer[number : number + 1], used) for number in range(len(tiles))]
 
     def _grow(self) -> None:

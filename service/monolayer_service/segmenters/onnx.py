@@ -13,6 +13,7 @@ from monolayer_core.row_source import RowSource, whole
 from monolayer_core.window_pipeline import interpret_windows, prepare_windows, stream_windows, why_whole
 from monolayer_service.options import Options
 from monolayer_service.scheduler.scheduler import TileScheduler, TileStream
+from monolayer_service.scheduler.tile_queue import batch_sizes
 from monolayer_service.segmenters import base
 from monolayer_service.segmenters.base import ModelUse, Work, segment_options
 from monolayer_service.segmenters.faults import FaultTolerantEngine
@@ -34,23 +35,30 @@ class OnnxSegmenter:
         return self._engine.network
 
     def warm(self, side: int) -> None:
-        """Make the sessions of a tile side, so that the first request does not pay for it; on a GPU run it once too.
+        """Make the sessions of a tile side, so that the first request does not pay for it.
+
+        On a GPU each size of batch is run once: the first run plans its convolutions. One that fails is left for the
+        requests, which have more ways to go on.
 
         Raises
         ------
         BundleError, PredictionError
-            The session cannot be made, or it failed and was let go.
+            The session cannot be made, or the run of a single tile failed and its session was let go.
         """
         size = TileSize(side, side)
         self.network.open(size)
         if self.network.provider_of(size) != CUDA:
             self.network.open(size, self.network.processor, alone=False)
             return
-        try:
-            self.network.run(np.zeros((1, side, side, self.network.card.channel_count), np.uint8))
-        except PredictionError:
-            self.network.close(size)
-            raise
+        for batch in batch_sizes(self._engine.batch_limit(CUDA, side * side)):
+            try:
+                self.network.run(np.zeros((batch, side, side, self.network.card.channel_count), np.uint8))
+            except PredictionError:
+                if batch == 1:
+                    self.network.close(size)
+                    raise
+                self.network.close(size, batch)
+                return
 
     def segment(self, source: RowSource, options: Options, work: Work) -> tuple[Segmentation, ModelUse | None]:
         """See `Segmenter.segment`."""

@@ -1,9 +1,13 @@
 """Sessions of ONNX Runtime, on a CPU and on CUDA: the only module that computes with it."""
 
+import contextlib
 import functools
+import io
 import os
+from collections.abc import Mapping
 
 import onnxruntime as ort
+import structlog
 
 from monolayer_core.arrays import TileBatch
 from monolayer_service.compute import NETWORK_THREAD_OPTIONS
@@ -11,10 +15,41 @@ from monolayer_service.segmenters.runtime import CPU, INPUT_NAME, OUTPUT_NAME, P
 
 _ONLY_ERRORS = 3
 
+log = structlog.get_logger(__name__)
 
-_CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
-"""The default measures every algorithm anew for each size of batch, in the request that brings it: it stalls that
-request, reserves the workspace of the greediest, and may choose another one, with other roundings, after each start."""
+
+def cuda_options(*, tensor_cores: bool) -> dict[str, str]:
+    """Give the options of the CUDA provider.
+
+    Algorithms of convolutions are chosen by rule. The default measures each of them anew for every shape, in the
+    request that brings it: it stalls that request, and may choose another one, with other roundings, after each start.
+
+    A session on a GPU sees runs of one shape. What the first one takes fits the others, so that the arena need not
+    double each time it grows.
+
+    Parameters
+    ----------
+    tensor_cores
+        Whether they may multiply. They round factors in float32 to ten bits (TF32); those in half precision are that
+        short already, and without them half precision would be no faster.
+    """
+    return {
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "arena_extend_strategy": "kSameAsRequested",
+        "use_tf32": "1" if tensor_cores else "0",
+    }
+
+
+@functools.cache
+def load_cuda() -> None:
+    """Load the libraries of CUDA and cuDNN that lie beside ONNX Runtime as Python packages. Done once.
+
+    The system's loader does not look there; without this the extra `gpu` would compute on the CPU.
+    """
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        ort.preload_dlls()
+    if reason := said.getvalue().strip():
+        log.warning("libraries of CUDA not loaded", reason=reason)
 
 
 @functools.cache
@@ -33,11 +68,14 @@ def share_arena() -> None:
 class OrtSession:
     """See `runtime.Session`.
 
-    ONNX Runtime falls back from CUDA to the CPU without an exception; `provider` says what it really chose.
+    ONNX Runtime falls back from CUDA to the CPU without an exception; `provider` says what it really chose. `cuda` are
+    the options of that provider.
     """
 
-    def __init__(self, model: bytes, key: SessionKey) -> None:
+    def __init__(self, model: bytes, key: SessionKey, cuda: Mapping[str, str]) -> None:
         share_arena()
+        if key.provider != CPU:
+            load_cuda()
         options = ort.SessionOptions()
         options.add_session_config_entry("session.use_env_allocators", "1")
         options.intra_op_num_threads = key.threads
@@ -55,7 +93,7 @@ class OrtSession:
         options.add_free_dimension_override_by_name("width", key.size.width)
         # Tiles and answers are uint8 and cross the bus once a batch: binding them to buffers of the device would save
         # one small allocation, and copies into and out of the buffers would take its place.
-        providers = [CPU] if key.provider == CPU else [(key.provider, _CUDA_OPTIONS), CPU]
+        providers = [CPU] if key.provider == CPU else [(key.provider, dict(cuda)), CPU]
         self._session = ort.InferenceSession(model, options, providers=providers)
 
     @property

@@ -28,12 +28,14 @@ class SessionKey(NamedTuple):
     """What a session is made for.
 
     `threads` counts the pool of a session and the thread that calls it; each of further `runs` at once brings one more.
+    `batch` is the number of tiles in each of its runs, or 0 where it takes any.
     """
 
     provider: str
     size: TileSize
     threads: int
     runs: int
+    batch: int = 0
 
 
 class Port(NamedTuple):

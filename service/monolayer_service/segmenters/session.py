@@ -1,8 +1,10 @@
 """One network file and its sessions: where providers are decided.
 
 A session is made for one tile size: fixing the symbolic height and width lets the runtime fold the size arithmetic out
-of the graph. On a CPU there is a second one for runs that share the cores with others. Sizes that were not warmed at
-start get their sessions when they are first needed.
+of the graph. On a CPU there is a second one for runs that share the cores with others. On a GPU there is one for each
+number of tiles in a run: ONNX Runtime keeps the plan of each convolution for one shape only, and would plan anew, for
+longer than a run takes, whenever batches of two sizes take turns. What was not warmed at start gets its session when it
+is first needed.
 """
 
 import threading
@@ -15,7 +17,7 @@ from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError, PredictionError
 from monolayer_core.model_card import ModelCard, Precision
 from monolayer_service.compute import NetworkThreads
-from monolayer_service.segmenters.onnxruntime_session import OrtSession
+from monolayer_service.segmenters.onnxruntime_session import OrtSession, cuda_options
 from monolayer_service.segmenters.runtime import CUDA, OPENVINO, PROCESSOR_PROVIDERS, Session, SessionKey, TileSize
 from monolayer_service.settings import CpuRuntime
 
@@ -34,6 +36,8 @@ class Network:
         Name of the file.
     model
         Its content, whose digest stands in the card.
+    tf32
+        Whether a GPU may round the factors of float32 products to ten bits.
 
     Attributes
     ----------
@@ -57,6 +61,7 @@ class Network:
         threads: NetworkThreads,
         precision: Precision = "float32",
         cpu_runtime: CpuRuntime = "onnxruntime",
+        tf32: bool = False,
     ) -> None:
         self.card = card
         self.precision = precision
@@ -67,6 +72,7 @@ class Network:
         self._file = file
         self._model = model
         self._threads = threads
+        self._cuda_options = cuda_options(tensor_cores=tf32 or precision == "float16")
         self._sessions: dict[SessionKey, Session] = {}
         self._lock = threading.Lock()
 
@@ -76,10 +82,11 @@ class Network:
         sizes = {key.size for key in tuple(self._sessions) if key.provider == self.wanted}
         return sorted(sizes, key=lambda size: size.height)
 
-    def open(self, size: TileSize, provider: str | None = None, *, alone: bool = True) -> Session:
+    def open(self, size: TileSize, provider: str | None = None, *, alone: bool = True, batch: int = 1) -> Session:
         """Give the session for a tile size, made on first use.
 
-        `alone` says whether it has all cores to itself; a GPU has one session for either.
+        `alone` says whether it has all cores to itself; a GPU has one session for either. `batch` is the number of
+        tiles in a run; on a CPU one session takes any.
 
         Where a GPU was wanted and none works, the session is one of the processor's, and `provider` follows.
 
@@ -90,7 +97,7 @@ class Network:
         """
         wanted = provider or self.wanted
         threads = self._threads
-        key = SessionKey(wanted, size, threads.alone, 1)
+        key = SessionKey(wanted, size, threads.alone, 1, batch if wanted == CUDA else 0)
         if not alone and wanted == self.processor:
             key = SessionKey(wanted, size, threads.shared, threads.runs)
         if (session := self._sessions.get(key)) is not None:
@@ -99,25 +106,25 @@ class Network:
             if (session := self._sessions.get(key)) is None:
                 session = self._create(key)
                 if session.provider != wanted:
-                    key_there = key._replace(provider=self.processor)
+                    key_there = key._replace(provider=self.processor, batch=0)
                     if session.provider != self.processor:
                         session = self._create(key_there)
                     log.warning("provider not usable", model=self.card.name, wanted=wanted, actual=session.provider)
                     self.provider = session.provider
-                    self._sessions[key_there] = session
+                    session = self._sessions.setdefault(key_there, session)
                 self._sessions[key] = session
             return session
 
-    def provider_of(self, size: TileSize, provider: str | None = None) -> str:
-        """Say where the sessions for a tile size really run; raises as `open` unless that goes without saying."""
+    def provider_of(self, size: TileSize, provider: str | None = None, *, batch: int = 1) -> str:
+        """Say where runs of `batch` tiles of a size are computed; raises as `open` unless that goes without saying."""
         if (provider or self.wanted) == self.processor:
             return self.processor
-        return self.open(size, provider).provider
+        return self.open(size, provider, batch=batch).provider
 
-    def close(self, size: TileSize) -> None:
-        """Let go of the sessions for a tile size; the next use makes one anew."""
+    def close(self, size: TileSize, batch: int | None = None) -> None:
+        """Let go of the sessions for a tile size, or of that for one size of batch; the next use makes one anew."""
         with self._lock:
-            for key in [key for key in self._sessions if key.size == size]:
+            for key in [key for key in self._sessions if key.size == size and batch in (None, key.batch)]:
                 del self._sessions[key]
 
     def run(self, tiles: TileBatch, provider: str | None = None, *, alone: bool = True) -> TileBatch:
@@ -142,7 +149,7 @@ class Network:
             The runtime failed, or gave something else than the card promises.
         """
         try:
-            session = self.open(TileSize(*tiles.shape[1:3]), provider, alone=alone)
+            session = self.open(TileSize(*tiles.shape[1:3]), provider, alone=alone, batch=len(tiles))
             answer = session.run(tiles)
         except Exception as error:
             raise PredictionError(f"the network {self.card.name} failed: {error}") from error
@@ -177,7 +184,7 @@ class Network:
     def _create(self, key: SessionKey) -> Session:
         try:
             if key.provider != OPENVINO:
-                return OrtSession(self._model, key)
+                return OrtSession(self._model, key, self._cuda_options)
             from monolayer_service.segmenters.openvino_session import OpenVinoSession
 
             return OpenVinoSession(self._model, key)

@@ -1,0 +1,202 @@
+"""What sessions on a GPU are asked for; a pretended GPU computes on the CPU."""
+
+import sys
+
+import numpy as np
+import pytest
+import structlog
+
+from monolayer_core.errors import PredictionError
+from monolayer_service.compute import ComputePlan, NetworkThreads
+from monolayer_service.registry import load_registry
+from monolayer_service.scheduler.scheduler import TileScheduler
+from monolayer_service.segmenters import onnxruntime_session
+from monolayer_service.segmenters import session as sessions
+from monolayer_service.segmenters.bundle import open_bundle
+from monolayer_service.segmenters.faults import FaultTolerantEngine
+from monolayer_service.segmenters.onnxruntime_session import OrtSession, load_cuda
+from monolayer_service.segmenters.runtime import CPU, CUDA, SessionKey, TileSize
+from monolayer_service.settings import Settings
+from monolayer_service.telemetry.metrics import Metrics
+
+ONE_THREAD = NetworkThreads(alone=1, shared=1)
+
+
+class PretendedCuda:
+    """A session on the CPU that says it is on CUDA, and writes down what it is asked to run."""
+
+    provider = CUDA
+
+    def __init__(self, session, key, largest_batch):
+        self._session, self._key, self._largest_batch = session, key, largest_batch
+        self.runs = []
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def run(self, tiles):
+        if len(tiles) > self._largest_batch:
+            raise RuntimeError("out of memory")
+        self.runs.append(len(tiles))
+        return self._session.run(tiles)
+
+
+class PretendedGpu:
+    def __init__(self):
+        self.largest_batch = 1000
+        self.made = []
+
+    @property
+    def shapes(self):
+        """Tile side and tiles in a run of every session on it, in the order in which they were made."""
+        return [(session._key.size.width, session._key.batch) for session in self.made]
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    create, gpu = sessions.Network._create, PretendedGpu()
+
+    def pretend(self, key):
+        session = create(self, key._replace(provider=CPU))
+        if key.provider == CPU:
+            return session
+        gpu.made.append(PretendedCuda(session, key, gpu.largest_batch))
+        return gpu.made[-1]
+
+    monkeypatch.setattr(sessions.ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(sessions.Network, "_create", pretend)
+    return gpu
+
+
+def load(folder, **settings):
+    return load_registry(
+        Settings(models=folder, **settings),
+        ComputePlan(ONE_THREAD, 1, 2, 1),
+        TileScheduler(Metrics(), patience_seconds=0.0),
+        Metrics(),
+    )
+
+
+def test_every_size_of_batch_has_a_session_that_sees_no_other_shape(toy_bundle, tmp_path, gpu):
+    network = open_bundle(toy_bundle(tmp_path), prefer_cuda=True, threads=ONE_THREAD)
+    gpu.made.clear()
+    tiles = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 1), np.uint8)
+    alone = np.concatenate([network.run(tile[np.newaxis]) for tile in tiles])
+    for batch in (1, 8, 2, 8, 1, 2):
+        np.testing.assert_array_equal(network.run(tiles[:batch]), alone[:batch])
+    assert gpu.shapes == [(64, 1), (64, 8), (64, 2)]
+    assert [set(session.runs) for session in gpu.made] == [{1}, {8}, {2}]
+
+
+def test_on_a_cpu_one_session_takes_every_size_of_batch(toy_bundle, tmp_path):
+    network = open_bundle(toy_bundle(tmp_path), prefer_cuda=False, threads=ONE_THREAD)
+    assert network.open(TileSize(64, 64), batch=1) is network.open(TileSize(64, 64), batch=8)
+
+
+def test_a_start_runs_every_shape_that_will_come_whatever_the_process_holds(toy_bundle, tmp_path, gpu):
+    toy_bundle(tmp_path, tile_sides=(256, 512, 1024))
+    load(tmp_path, idle_memory_mib=1)
+    squares = [shape for shape in gpu.shapes if shape[0] >= 256]
+    assert squares == [(256, 1), (256, 2), (256, 4), (256, 8), (512, 1), (512, 2), (512, 4), (1024, 1)]
+    assert all(session.runs for session in gpu.made)
+
+
+def test_a_setting_of_the_batch_holds_for_every_side(toy_bundle, tmp_path, gpu):
+    toy_bundle(tmp_path, tile_sides=(64, 1024))
+    load(tmp_path, batch_size=3)
+    assert [shape for shape in gpu.shapes if shape[0] >= 64] == [
+        (64, 1),
+        (64, 2),
+        (64, 3),
+        (1024, 1),
+        (1024, 2),
+        (1024, 3),
+    ]
+
+
+def test_a_batch_that_is_too_large_for_the_start_leaves_the_smaller_ones_warm(toy_bundle, tmp_path, gpu):
+    toy_bundle(tmp_path, tile_sides=(256,))
+    gpu.largest_batch = 2
+    registry = load(tmp_path)
+    registry.check_ready()
+    network = registry.require("nuclei").segmenter.network
+    assert network.provider == CUDA
+    gpu.made.clear()
+    network.run(np.zeros((2, 256, 256, 1), np.uint8))
+    assert gpu.made == []
+    with pytest.raises(PredictionError, match="out of memory"):
+        network.run(np.zeros((4, 256, 256, 1), np.uint8))
+    assert gpu.shapes == [(256, 4)]  # the one that failed at the start was let go
+
+
+def test_a_batch_is_no_larger_than_a_megapixel_unless_it_is_one_tile(toy_bundle, tmp_path, gpu):
+    network = open_bundle(toy_bundle(tmp_path), prefer_cuda=True, threads=ONE_THREAD)
+    engine = FaultTolerantEngine(network, Metrics(), batch_size=0)
+    assert [engine.batch_limit(CUDA, side * side) for side in (64, 256, 512, 1024, 2048)] == [8, 8, 4, 1, 1]
+    assert [engine.batch_limit(CPU, side * side) for side in (64, 1024)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("precision", "tf32", "expected"), [("float32", False, "0"), ("float32", True, "1"), ("float16", False, "1")]
+)
+def test_tensor_cores_multiply_where_factors_are_short_already_or_may_be_rounded(
+    toy_bundle, tmp_path, monkeypatch, *, precision, tf32, expected
+):
+    asked = []
+
+    class Recording(OrtSession):
+        provider = CUDA
+
+        def __init__(self, model, key, cuda):
+            asked.append(cuda)
+            super().__init__(model, key._replace(provider=CPU), cuda)
+
+    monkeypatch.setattr(sessions.ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(sessions, "OrtSession", Recording)
+    open_bundle(
+        toy_bundle(tmp_path, float16=True), prefer_cuda=True, threads=ONE_THREAD, precision=precision, tf32=tf32
+    )
+    assert asked[-1]["use_tf32"] == expected
+    assert {options["cudnn_conv_algo_search"] for options in asked} == {"HEURISTIC"}
+    assert {options["arena_extend_strategy"] for options in asked} == {"kSameAsRequested"}
+
+
+@pytest.fixture
+def fresh_load():
+    load_cuda.cache_clear()
+    yield
+    load_cuda.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_load")
+def test_the_libraries_of_cuda_are_loaded_once_before_the_first_session_there(toy_bundle, tmp_path, monkeypatch):
+    calls = []
+    model = (toy_bundle(tmp_path) / "model.onnx").read_bytes()
+    monkeypatch.setattr(onnxruntime_session.ort, "preload_dlls", lambda: calls.append("load"))
+    inference_session = onnxruntime_session.ort.InferenceSession
+
+    def create(model, options, providers):
+        calls.append([provider if isinstance(provider, str) else provider[0] for provider in providers])
+        return inference_session(model, options, providers=[CPU])
+
+    monkeypatch.setattr(onnxruntime_session.ort, "InferenceSession", create)
+    for provider in (CPU, CUDA, CUDA):
+        OrtSession(model, SessionKey(provider, TileSize(64, 64), 1, 1), {})
+    assert calls == [[CPU], "load", [CUDA, CPU], [CUDA, CPU]]
+
+
+@pytest.mark.usefixtures("fresh_load")
+def test_libraries_that_are_missing_are_a_line_of_the_log_and_nothing_is_printed(monkeypatch, capsys):
+    monkeypatch.setattr(
+        onnxruntime_session.ort, "preload_dlls", lambda: sys.stdout.write("Failed to load libcudnn.so.9\n")
+    )
+    with structlog.testing.capture_logs() as events:
+        load_cuda()
+    assert [event["reason"] for event in events] == ["Failed to load libcudnn.so.9"]
+    assert capsys.readouterr().out == ""
+
+
+def test_tf32_is_off_unless_it_is_set(monkeypatch):
+    assert Settings().tf32 is False
+    monkeypatch.setenv("MONOLAYER_TF32", "true")
+    assert Settings().tf32 is True
