@@ -27,9 +27,14 @@ def choose_shapes(count: int, large: int, seed: int = 0) -> list[tuple[int, int]
     return [found[index] for index in rng.permutation(count)]
 
 
+def posts_of_shapes(picture: npt.NDArray[np.uint8], count: int = SHAPES, large: int = LARGE_SHAPES) -> list[Post]:
+    """One request for each shape of `choose_shapes`."""
+    return [Post(PATH, encode_png(make_mosaic(picture, *shape))) for shape in choose_shapes(count, large)]
+
+
 def measure_shapes(server: Server, picture: npt.NDArray[np.uint8], *, requests: int) -> Figure:
     """Post every shape once, then again until there were so many requests; the memory after against before."""
-    posts = [Post(PATH, encode_png(make_mosaic(picture, *shape))) for shape in choose_shapes(SHAPES, LARGE_SHAPES)]
+    posts = posts_of_shapes(picture)
     post_all(server.port, posts, clients=CLIENTS)
     before = server.resident_bytes()
     outcome = post_all(server.port, itertools.islice(itertools.cycle(posts), requests - SHAPES), clients=CLIENTS)
