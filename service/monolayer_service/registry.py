@@ -5,6 +5,7 @@ the same, by K-means, and the answer says so. When the folder is loaded anew, a 
 where what has taken its place does not pass.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import structlog
 
-from monolayer_core.errors import MonolayerError
+from monolayer_core.errors import MonolayerError, PredictionError
 from monolayer_core.model_card import read_card, verify_files
 from monolayer_service.compute import ComputePlan
 from monolayer_service.errors import NotReadyError, UnknownModelError
@@ -42,6 +43,8 @@ class Bundle:
     ----------
     stale_because : str or None
         Why the segmenter is still the one from before, and not what lies in the folder now.
+    is_displaced : bool
+        Whether it runs on the CPU because the GPU failed when it was opened; loaded anew, it tries the GPU again.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Bundle:
     refusal: str | None = None
     needs_cuda: bool = False
     stale_because: str | None = None
+    is_displaced: bool = False
 
     @property
     def problem(self) -> str | None:
@@ -170,7 +174,7 @@ def _renew(folder: Path, before: Bundle | None, open_anew: Callable[[], Bundle])
     """Give the bundle that answers from now on: that of before where it is the same or better than what is there."""
     if before is None or before.segmenter is None:
         return open_anew()
-    if _is_unchanged(folder, before.segmenter):
+    if not before.is_displaced and _is_unchanged(folder, before.segmenter):
         return replace(before, stale_because=None)
     bundle = open_anew()
     if bundle.segmenter is None:
@@ -200,15 +204,21 @@ def _keep(before: Bundle, reason: str) -> Bundle:
 
 
 def _open(folder: Path, settings: Settings, plan: ComputePlan, scheduler: TileScheduler, metrics: Metrics) -> Bundle:
+    open_network = functools.partial(
+        open_bundle,
+        folder,
+        threads=plan.network_threads,
+        precision=settings.precision,
+        cpu_runtime=settings.cpu_runtime,
+        tf32=settings.tf32,
+    )
+    is_displaced = False
     try:
-        network = open_bundle(
-            folder,
-            prefer_cuda=settings.device != "cpu",
-            threads=plan.network_threads,
-            precision=settings.precision,
-            cpu_runtime=settings.cpu_runtime,
-            tf32=settings.tf32,
-        )
+        try:
+            network = open_network(prefer_cuda=settings.device != "cpu")
+        except PredictionError as error:  # its memory may be taken by others: no reason to do without the network
+            log.warning("bundle opened on the CPU", bundle=folder.name, reason=str(error))
+            network, is_displaced = open_network(prefer_cuda=False), True
     except MonolayerError as error:
         log.error("bundle refused", bundle=folder.name, reason=str(error))  # noqa: TRY400 - the reason says it all
         return Bundle(folder.name, None, str(error))
@@ -224,7 +234,7 @@ def _open(folder: Path, settings: Settings, plan: ComputePlan, scheduler: TileSc
     )
     engine = FaultTolerantEngine(network, metrics, batch_size=settings.batch_size)
     segmenter = OnnxSegmenter(engine, scheduler, max_tile_side=settings.max_tile_side)
-    bundle = Bundle(folder.name, segmenter, needs_cuda=settings.device == "cuda")
+    bundle = Bundle(folder.name, segmenter, needs_cuda=settings.device == "cuda", is_displaced=is_displaced)
     if bundle.problem is not None:
         log.error("device missing", bundle=bundle.name, reason=bundle.problem)
     return bundle

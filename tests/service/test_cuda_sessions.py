@@ -1,5 +1,6 @@
 """What sessions on a GPU are asked for; a pretended GPU computes on the CPU."""
 
+import contextlib
 import sys
 
 import numpy as np
@@ -8,6 +9,7 @@ import structlog
 
 from monolayer_core.errors import PredictionError
 from monolayer_service.compute import ComputePlan, NetworkThreads
+from monolayer_service.errors import NotReadyError
 from monolayer_service.registry import load_registry
 from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters import onnxruntime_session
@@ -127,6 +129,30 @@ def test_a_batch_that_is_too_large_for_the_start_leaves_the_smaller_ones_warm(to
     with pytest.raises(PredictionError, match="out of memory"):
         network.run(np.zeros((4, 256, 256, 1), np.uint8))
     assert gpu.shapes == [(256, 4)]  # the one that failed at the start was let go
+
+
+@pytest.mark.parametrize(("device", "is_ready"), [("auto", True), ("cuda", False)])
+def test_a_gpu_without_memory_at_the_start_leaves_the_work_to_the_cpu_until_it_is_loaded_anew(
+    toy_bundle, tmp_path, gpu, device, is_ready
+):
+    toy_bundle(tmp_path)
+    gpu.largest_batch = 0
+    displaced = load(tmp_path, device=device)
+    network = displaced.require("nuclei").segmenter.network
+    assert network.provider == CPU
+    np.testing.assert_array_equal(network.run(np.zeros((1, 64, 64, 1), np.uint8)), 0)
+    with contextlib.nullcontext() if is_ready else pytest.raises(NotReadyError, match="cuda was asked for"):
+        displaced.check_ready()
+    gpu.largest_batch = 8
+    again = load_registry(
+        Settings(models=tmp_path, device=device),
+        ComputePlan(ONE_THREAD, 1, 2, 1),
+        TileScheduler(Metrics(), patience_seconds=0.0),
+        Metrics(),
+        displaced,
+    )
+    again.check_ready()
+    assert again.require("nuclei").segmenter.network.provider == CUDA
 
 
 def test_a_batch_is_no_larger_than_a_megapixel_unless_it_is_one_tile(toy_bundle, tmp_path, gpu):
