@@ -21,11 +21,12 @@ BUNDLE ?= service/monolayer_service/bundles/nuclei
 DEV := .venv
 SERVE := .venv-serve-$(RUNTIME)
 CLIENTS := .venv-clients
+GPU := .venv-gpu
 PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fuzz test-faults test-deploy test-clients format lint types imports pytest bench bench-peers overload soak train export evaluate docs site lock image-lint clean
+.PHONY: help serve test test-fuzz test-faults test-deploy test-clients format lint types imports pytest test-gpu bench bench-gpu bench-peers overload soak train export evaluate docs site lock image-lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +59,9 @@ test-deploy: $(DEV)/ready ## three replicas behind nginx and HAProxy, one killed
 test-faults: $(DEV)/ready ## inject faults into the service and print what it did
 	$(DEV)/bin/python -m pytest -q --no-header -m fault -p tests.fault_table
 
+test-gpu: $(GPU)/ready ## what only an NVIDIA GPU can show, in about a minute (HALF= a bundle with float16)
+	$(if $(HALF),MONOLAYER_TEST_HALF=$(abspath $(HALF)) )$(GPU)/bin/python -m pytest tests/gpu $(ARGS)
+
 test-fuzz: $(DEV)/ready ## hostile files and requests for MINUTES=5, other ones with SEED=; a table of what came of them
 	$(DEV)/bin/python -m pytest tests/fuzz tests/core/test_image_io_hostile.py $(ARGS)
 	$(DEV)/bin/python -m tests.fuzz.campaign --minutes $(MINUTES) --seed $(SEED)
@@ -70,6 +74,9 @@ test-clients: $(CLIENTS)/ready ## the page in Chromium, demo microscopes, ImageJ
 
 bench: $(DEV)/ready ## the service against its targets on this machine, in about five minutes
 	$(DEV)/bin/python -m benchmarks.service --output benchmarks/results
+
+bench-gpu: $(GPU)/ready ## the service and its network on an NVIDIA GPU, in about two minutes (HALF= a bundle with float16)
+	$(GPU)/bin/python -m benchmarks.gpu --output benchmarks/results $(if $(HALF),--float16-bundle $(HALF))
 
 bench-peers: $(DEV)/ready ## the service beside other servers, OpenVINO and other ways of single steps
 	$(DEV)/bin/python -m benchmarks.peers --output benchmarks/results
@@ -110,9 +117,10 @@ lock: $(DEV)/ready ## resolve and hash-pin requirements/ anew
 	$(LOCK) trainer/pyproject.toml --extra tensorflow -o requirements/trainer.txt
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 	$(LOCK) requirements/clients.in -o requirements/clients.txt
+	$(LOCK) requirements/gpu.in service/pyproject.toml --extra gpu -o requirements/gpu.txt
 
 clean: ## remove the environments and caches (data and runs stay)
-	rm -rf .venv .venv-clients .venv-serve-cpu .venv-serve-gpu .venv-serve-openvino .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients .venv-gpu .venv-serve-cpu .venv-serve-gpu .venv-serve-openvino .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # An environment counts as made only when its last step has succeeded; a change of the pinned set makes it anew.
 $(DEV)/ready: requirements/dev.txt $(PROJECTS)
@@ -125,6 +133,12 @@ $(SERVE)/ready: requirements/build.txt requirements/service-$(RUNTIME).txt core/
 	$(call environment,$(SERVE))
 	$(SERVE)/bin/$(PIP_INSTALL) --require-hashes -r requirements/build.txt -r requirements/service-$(RUNTIME).txt
 	$(SERVE)/bin/$(PIP_INSTALL) --no-deps --no-build-isolation -e core -e service
+	touch $@
+
+$(GPU)/ready: requirements/build.txt requirements/gpu.txt core/pyproject.toml service/pyproject.toml
+	$(call environment,$(GPU))
+	$(GPU)/bin/$(PIP_INSTALL) --require-hashes -r requirements/build.txt -r requirements/gpu.txt
+	$(GPU)/bin/$(PIP_INSTALL) --no-deps --no-build-isolation -e core -e service
 	touch $@
 
 # The packages of the development environment are seen from this one.
