@@ -271,7 +271,10 @@ def main(given: Sequence[str] | None = None) -> int:
 
 def draw(bars: dict[str, dict[str, float]], path: Path) -> str:
     """Megapixels a second by run or case, one row of bars for each network."""
-    from benchmarks.charts import draw_bars
+    try:
+        from benchmarks.charts import draw_bars
+    except ModuleNotFoundError as error:
+        return f"None: {error}."
 
     draw_bars(bars, dict.fromkeys(bars, "Mpx/s"), path)
     return f"![Megapixels a second of bare runs and of requests]({path.name})"

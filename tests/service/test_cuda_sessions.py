@@ -198,7 +198,7 @@ def fresh_load():
 def test_the_libraries_of_cuda_are_loaded_once_before_the_first_session_there(toy_bundle, tmp_path, monkeypatch):
     calls = []
     model = (toy_bundle(tmp_path) / "model.onnx").read_bytes()
-    monkeypatch.setattr(onnxruntime_session.ort, "preload_dlls", lambda: calls.append("load"))
+    monkeypatch.setattr(onnxruntime_session.ort, "preload_dlls", lambda **_: calls.append("load"))
     inference_session = onnxruntime_session.ort.InferenceSession
 
     def create(model, options, providers):
@@ -214,12 +214,37 @@ def test_the_libraries_of_cuda_are_loaded_once_before_the_first_session_there(to
 @pytest.mark.usefixtures("fresh_load")
 def test_libraries_that_are_missing_are_a_line_of_the_log_and_nothing_is_printed(monkeypatch, capsys):
     monkeypatch.setattr(
-        onnxruntime_session.ort, "preload_dlls", lambda: sys.stdout.write("Failed to load libcudnn.so.9\n")
+        onnxruntime_session.ort, "preload_dlls", lambda **_: sys.stdout.write("Failed to load libcudnn.so.9\n")
     )
     with structlog.testing.capture_logs() as events:
         load_cuda()
     assert [event["reason"] for event in events] == ["Failed to load libcudnn.so.9"]
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("fresh_load")
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_libraries_are_found_elsewhere_on_the_path_where_there_are_none_beside_onnx_runtime(
+    tmp_path, monkeypatch, is_beside
+):
+    elsewhere = tmp_path / "elsewhere" / "nvidia"
+    for folder in (elsewhere / "cu13" / "lib", elsewhere / "cudnn" / "lib", tmp_path / "site"):
+        folder.mkdir(parents=True)
+    if is_beside:
+        (tmp_path / "site" / "nvidia").mkdir()
+    calls = []
+    monkeypatch.setattr(onnxruntime_session.ort, "__file__", str(tmp_path / "site" / "onnxruntime" / "__init__.py"))
+    monkeypatch.setattr(onnxruntime_session.ort, "preload_dlls", lambda **given: calls.append(given))
+    monkeypatch.setattr(sys, "path", [str(elsewhere.parent)])
+    load_cuda()
+    assert calls == (
+        [{}]
+        if is_beside
+        else [
+            {"directory": str(elsewhere / "cu13" / "lib"), "cudnn": False},
+            {"directory": str(elsewhere / "cudnn" / "lib"), "cuda": False},
+        ]
+    )
 
 
 def test_tf32_is_off_unless_it_is_set(monkeypatch):

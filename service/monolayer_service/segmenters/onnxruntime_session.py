@@ -5,6 +5,8 @@ import functools
 import io
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
 
 import onnxruntime as ort
 import structlog
@@ -42,14 +44,29 @@ def cuda_options(*, tensor_cores: bool) -> dict[str, str]:
 
 @functools.cache
 def load_cuda() -> None:
-    """Load the libraries of CUDA and cuDNN that lie beside ONNX Runtime as Python packages. Done once.
+    """Load the libraries of CUDA and cuDNN that are installed as Python packages. Done once.
 
-    The system's loader does not look there; without this the extra `gpu` would compute on the CPU.
+    The system's loader does not look there; without this the extra `gpu` would compute on the CPU. ONNX Runtime looks
+    beside itself and where the system does; they may also lie elsewhere on Python's path, as they do for an environment
+    that sees the packages of another one.
     """
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        ort.preload_dlls()
+        for given in _folders_elsewhere() or [{}]:
+            ort.preload_dlls(**given)
     if reason := said.getvalue().strip():
         log.warning("libraries of CUDA not loaded", reason=reason)
+
+
+def _folders_elsewhere() -> list[dict[str, str | bool]]:
+    """Say how to load NVIDIA's packages (CUDA 13 and later) where they do not lie beside ONNX Runtime."""
+    spec = find_spec("nvidia")
+    if spec is None or (Path(ort.__file__).parents[1] / "nvidia").is_dir():
+        return []
+    found: list[dict[str, str | bool]] = []
+    for place in map(Path, spec.submodule_search_locations or ()):
+        found += [{"directory": str(folder), "cudnn": False} for folder in sorted(place.glob("cu[0-9]*/lib"))]
+        found += [{"directory": str(folder), "cuda": False} for folder in place.glob("cudnn/lib")]
+    return found
 
 
 @functools.cache
