@@ -88,7 +88,7 @@ class Transfer(NamedTuple):
 def measure_transfer(
     network: Network, picture: npt.NDArray[np.uint8], shape: Shape, device: DeviceName, seconds: float
 ) -> Transfer:
-    """Run the same session both ways; the answers must be the same.
+    """Run the same session both ways; the answers must be the same but for the last digit.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def measure_transfer(
 
     host = median_ms(lambda: session.run([OUTPUT_NAME], {INPUT_NAME: tiles}), seconds)
     on_device = median_ms(run_bound, seconds)
-    if not np.array_equal(bound.numpy(), answer):
+    if np.abs(bound.numpy().astype(np.int16) - answer).max() > 1:
         raise RuntimeError("a run from buffers of the device gave another answer")
     return Transfer(host, on_device)
 

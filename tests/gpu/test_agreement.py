@@ -32,8 +32,7 @@ def test_no_operator_is_left_to_the_cpu():
     for name in ("height", "width"):
         options.add_free_dimension_override_by_name(name, 256)
     cuda = (CUDA, cuda_options(tensor_cores=False))
-    session = ort.InferenceSession((NUCLEI / "model.onnx").read_bytes(), options, providers=[cuda])
-    session.disable_fallback()
+    session = ort.InferenceSession((NUCLEI / "model.onnx").read_bytes(), options, providers=[cuda], enable_fallback=0)
     assert session.get_providers()[0] == CUDA
 
 

@@ -201,7 +201,7 @@ def test_the_libraries_of_cuda_are_loaded_once_before_the_first_session_there(to
     monkeypatch.setattr(onnxruntime_session.ort, "preload_dlls", lambda **_: calls.append("load"))
     inference_session = onnxruntime_session.ort.InferenceSession
 
-    def create(model, options, providers):
+    def create(model, options, providers, enable_fallback):
         calls.append([provider if isinstance(provider, str) else provider[0] for provider in providers])
         return inference_session(model, options, providers=[CPU])
 
@@ -245,6 +245,58 @@ def test_libraries_are_found_elsewhere_on_the_path_where_there_are_none_beside_o
             {"directory": str(elsewhere / "cudnn" / "lib"), "cuda": False},
         ]
     )
+
+
+@pytest.fixture
+def gpu_out_of_order(monkeypatch):
+    """A GPU that is there, and fails while sessions are made on it as long as the list that is given is not empty."""
+    inference_session, errors = onnxruntime_session.ort.InferenceSession, ["CUDA failure 2: out of memory"]
+
+    def create(model, options=None, *, providers, **given):
+        if providers == [CPU]:
+            return inference_session(model, options, providers=providers, **given)
+        assert given == {"enable_fallback": 0}
+        if errors:
+            raise RuntimeError(errors[0])
+        return inference_session(model, options, providers=[CPU], **given)
+
+    monkeypatch.setattr(sessions.ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime_session.ort, "InferenceSession", create)
+    monkeypatch.setattr(OrtSession, "provider", property(lambda self: CUDA if self.on_gpu else CPU))
+    init = OrtSession.__init__
+
+    def remember(self, model, key, cuda):
+        self.on_gpu = key.provider == CUDA
+        init(self, model, key, cuda)
+
+    monkeypatch.setattr(OrtSession, "__init__", remember)
+    return errors
+
+
+def test_a_gpu_on_which_no_session_can_be_made_leaves_the_work_to_the_cpu_and_the_log_says_why(
+    toy_bundle, tmp_path, gpu_out_of_order
+):
+    toy_bundle(tmp_path)
+    with structlog.testing.capture_logs() as events:
+        registry = load(tmp_path)
+    registry.check_ready()
+    assert registry.require("nuclei").segmenter.network.provider == CPU
+    reasons = [event["reason"] for event in events if event["event"] == "bundle opened on the CPU"]
+    assert reasons == ["model.onnx cannot be loaded on a GPU: CUDA failure 2: out of memory"]
+
+
+def test_a_session_for_which_there_is_no_room_later_costs_that_request_speed_and_no_other(
+    toy_bundle, tmp_path, gpu_out_of_order
+):
+    gpu_out_of_order.clear()
+    network = open_bundle(toy_bundle(tmp_path), prefer_cuda=True, threads=ONE_THREAD)
+    engine = FaultTolerantEngine(network, Metrics(), batch_size=0)
+    tiles = np.zeros((1, 128, 128, 1), np.uint8)
+    gpu_out_of_order.append("CUDA failure 2: out of memory")
+    assert [outcome.device for outcome in engine.run(tiles, CUDA, alone=True)] == [CPU]
+    assert network.provider == CUDA
+    gpu_out_of_order.clear()
+    assert [outcome.device for outcome in engine.run(tiles, CUDA, alone=True)] == [CUDA]
 
 
 def test_tf32_is_off_unless_it_is_set(monkeypatch):

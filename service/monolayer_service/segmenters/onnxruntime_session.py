@@ -85,8 +85,8 @@ def share_arena() -> None:
 class OrtSession:
     """See `runtime.Session`.
 
-    ONNX Runtime falls back from CUDA to the CPU without an exception; `provider` says what it really chose. `cuda` are
-    the options of that provider.
+    Where the libraries of CUDA cannot be loaded ONNX Runtime falls back to the CPU without an exception; `provider`
+    says what it really chose. `cuda` are the options of that provider.
     """
 
     def __init__(self, model: bytes, key: SessionKey, cuda: Mapping[str, str]) -> None:
@@ -111,7 +111,9 @@ class OrtSession:
         # Tiles and answers are uint8 and cross the bus once a batch: binding them to buffers of the device would save
         # one small allocation, and copies into and out of the buffers would take its place.
         providers = [CPU] if key.provider == CPU else [(key.provider, dict(cuda)), CPU]
-        self._session = ort.InferenceSession(model, options, providers=providers)
+        # Left to itself, a session on CUDA that fails is made anew on the CPU, for ever and untold: what comes after a
+        # fault is decided elsewhere.
+        self._session = ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
 
     @property
     def provider(self) -> str:

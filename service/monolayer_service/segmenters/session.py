@@ -88,12 +88,14 @@ class Network:
         `alone` says whether it has all cores to itself; a GPU has one session for either. `batch` is the number of
         tiles in a run; on a CPU one session takes any.
 
-        Where a GPU was wanted and none works, the session is one of the processor's, and `provider` follows.
+        Where a GPU was wanted and there is none, the session is one of the processor's, and `provider` follows.
 
         Raises
         ------
         BundleError
             The runtime cannot load the file.
+        PredictionError
+            A GPU that is there cannot, now: its memory may be taken.
         """
         wanted = provider or self.wanted
         threads = self._threads
@@ -189,4 +191,6 @@ class Network:
 
             return OpenVinoSession(self._model, key)
         except Exception as error:
+            if key.provider == CUDA:
+                raise PredictionError(f"{self._file} cannot be loaded on a GPU: {error}") from error
             raise BundleError(f"{self._file} cannot be loaded: {error}") from error
