@@ -85,10 +85,8 @@ def describe_device(device: DeviceName) -> str:
     """Name, driver and memory of the GPU, and the versions of what computes on it; one line of Markdown."""
     if device == "cpu":
         return f"**not a GPU: the same code on {available_cores()} cores of the processor, to try it**"
-    found = query("name,driver_version,memory.total,compute_cap")
-    named = ", ".join(
-        f"{what} {value}" for what, value in zip(("", "driver", "memory", "compute"), found, strict=False)
-    )
+    found = query("name,driver_version,memory.total")
+    named = ", ".join(f"{what} {value}" for what, value in zip(("", "driver", "memory"), found, strict=False))
     return f"{named.strip() or 'GPU of unknown name (no nvidia-smi)'}; {cuda_versions()}"
 
 

@@ -34,6 +34,8 @@ class Case(NamedTuple):
         return f"{self.side}², {self.clients} connection{'s' * (self.clients > 1)}"
 
 
+LOG_LINES = 20
+
 FAULTS = ("half_batch", "cpu", "kmeans", "refused")
 
 CASES = tuple(itertools.starmap(Case, itertools.product((256, 1024), (1, 8, 32))))
@@ -73,7 +75,7 @@ def measure_service(
         It was not ready in time, does not run on the device, or refused a request.
     """
     empty = memory_mib()
-    with running_service(start_seconds, environment) as server:
+    with logged_service(start_seconds, environment) as server:
         found = Found(server.ready_seconds, provider_of(server))
         if found.provider != (CUDA if device == "cuda" else CPU):
             raise RuntimeError(f"the service runs on {found.provider}")
@@ -100,6 +102,19 @@ def measure_service(
         text = metrics_of(server)
         found.faults = {step: int(sum_of(text, f'monolayer_faults_total{{next="{step}"')) for step in FAULTS}
     return found
+
+
+@contextmanager
+def logged_service(start_seconds: float, environment: Mapping[str, str]) -> Iterator[Server]:
+    """See `running_service`; what goes wrong is told with the end of the service's log."""
+    with TemporaryDirectory(prefix="monolayer-log-") as folder:
+        log = Path(folder) / "service.log"
+        try:
+            with running_service(start_seconds, environment, log=log) as server:
+                yield server
+        except RuntimeError as error:
+            last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+            raise RuntimeError("\n".join([str(error), *last])) from error
 
 
 def provider_of(server: Server) -> str:

@@ -6,7 +6,7 @@ from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import bare, device
 from benchmarks.gpu.agreement import Apart, compare, worst_of
 from benchmarks.gpu.report import Report, choice_table
-from benchmarks.gpu.served import Case, alone_in_folder, sum_of
+from benchmarks.gpu.served import Case, alone_in_folder, logged_service, sum_of
 from benchmarks.places import NUCLEI
 
 from monolayer_core.model_card import read_card
@@ -38,6 +38,7 @@ def rows_of(document, title):
     return {row[0]: row[1:] for row in rows[2:]}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_rounds")
 def test_every_part_within_the_process_has_its_rows(tmp_path, capsys):
     parts = ["bare", "transfer", "agreement", "turns", "options"]
@@ -159,6 +160,14 @@ def test_metrics_of_all_labels_are_summed():
 def test_an_option_that_fails_has_a_row_that_says_why():
     table = choice_table({("new", bare.Shape(256, 8)): "unknown provider option"})
     assert "| new | 8 of 256² | failed: unknown provider option | - | - | - | - |" in table
+
+
+@pytest.mark.slow
+@pytest.mark.enable_socket
+def test_a_service_that_does_not_start_says_why(tmp_path):
+    settings = {"MONOLAYER_MODELS": str(tmp_path / "nowhere"), "MONOLAYER_BATCH_SIZE": "many"}
+    with pytest.raises(RuntimeError, match=r"(?s)was not ready after .*batch_size"), logged_service(30, settings):
+        pass
 
 
 def test_a_folder_with_one_bundle_holds_all_its_files():
