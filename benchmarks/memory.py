@@ -27,6 +27,7 @@ from monolayer_core.image_io import decode_image, open_image
 from monolayer_core.pipeline import segment
 from monolayer_core.window_pipeline import interpret_windows, predict_windows
 from monolayer_service.analysis import Analysis, NamedImage
+from monolayer_service.cancellation import Cancellation
 from monolayer_service.forms import render_segmentation
 from monolayer_service.options import Options
 
@@ -82,7 +83,7 @@ def answer(body: bytes, way: str) -> int:
     else:
         found = interpret_windows(predict_windows(image.rows, CARD, stand_in), CARD)
     analysis = Analysis(NamedImage(image, "image", ""), found, None, None, "nucleus")
-    written = render_segmentation(analysis, Options(), "json")
+    written = render_segmentation(analysis, Options(), "json", Cancellation())
     if not written.endswith(b"}"):
         raise RuntimeError("the answer is no JSON object")
     return found.runs.count

@@ -44,6 +44,7 @@ from monolayer_core.row_runs import find_row_runs
 from monolayer_core.row_source import ArrayRows
 from monolayer_core.splitting import split_by_seeds
 from monolayer_service.analysis import Analysis, NamedImage
+from monolayer_service.cancellation import Cancellation
 from monolayer_service.forms import render_confluency, render_segmentation
 from monolayer_service.options import Options
 from monolayer_service.segmenters.base import ModelUse
@@ -149,7 +150,7 @@ def one_round(watch: StopWatch, png: bytes, card: ModelCard, network: Callable[[
     found = watch.time("*probabilities to objects*", lambda: interpret(answer, card, image=image))
     watch.time("*the same without scores*", lambda: interpret(answer, card, image=image, with_scores=False))
     analysis = analysis_of(pixels, found)
-    watch.time("*body of /v1/segment*", lambda: render_segmentation(analysis, Options(), "json"))
+    watch.time("*body of /v1/segment*", lambda: render_segmentation(analysis, Options(), "json", Cancellation()))
     watch.time("*body of /v1/confluency*", lambda: render_confluency(analysis, Options()))
     return len(found.class_ids)
 
@@ -180,7 +181,7 @@ def time_many_objects(rounds: int) -> str:
     empty = replace(found, runs=find_row_runs(np.zeros_like(labels)), class_ids=found.class_ids[:0], scores=None)
     watch = StopWatch()
     for _ in range(rounds + 1):
-        body = watch.time("the answer", lambda: render_segmentation(analysis, Options(), "json"))
+        body = watch.time("the answer", lambda: render_segmentation(analysis, Options(), "json", Cancellation()))
         watch.time("of that measuring", lambda: measure(labels, pixel_size_um=0.5))
         watch.time("of that run lengths", lambda: encode_kaggle(labels))
         watch.time(

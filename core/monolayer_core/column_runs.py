@@ -1,5 +1,7 @@
 """From horizontal runs to the column-major ones of the encodings, without a label image of the whole."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from monolayer_core.row_runs import Int64Array, RowRuns
@@ -9,7 +11,7 @@ _BAND_PX = 1 << 20
 """Pixels that are painted at once."""
 
 
-def find_column_runs(rows: RowRuns) -> Runs:
+def find_column_runs(rows: RowRuns, *, check: Callable[[], None] = lambda: None) -> Runs:
     """Find the column-major runs of all objects: what `runs.find_runs` finds in the label image.
 
     Bands of rows are painted. A run begins where a pixel has another label than the one above it, and ends where the
@@ -19,6 +21,8 @@ def find_column_runs(rows: RowRuns) -> Runs:
     ----------
     rows : RowRuns
         All objects, in raster order; object ``i`` has the label ``i + 1``.
+    check : callable
+        Called for every band; what it raises ends the work.
 
     Examples
     --------
@@ -33,6 +37,7 @@ def find_column_runs(rows: RowRuns) -> Runs:
     ends: list[Int64Array] = []
     above = np.zeros((1, width), dtype=np.int32)
     for top in range(0, height, max(1, _BAND_PX // max(width, 1))):
+        check()
         bottom = min(top + max(1, _BAND_PX // max(width, 1)), height)
         band = np.concatenate([above, rows.paint(slice(top, bottom))])
         changed = np.flatnonzero(band[1:] != band[:-1])  # flat: several times as fast as pairs of indices

@@ -7,6 +7,7 @@ never by a loop over objects: the price depends on the size of the image. Values
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -119,8 +120,12 @@ def measure_runs(
     *,
     pixel_size_um: float | None = None,
     solidity: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> Measurements:
-    """Measure every object of which the runs are known; see `measure`."""
+    """Measure every object of which the runs are known; see `measure`.
+
+    `check` is called for every object whose solidity is computed; what it raises ends the work.
+    """
     area = runs.areas_px
     if not area.all():
         raise ValueError(f"label {int(area.argmin()) + 1} has no pixel: relabel the image to 1..N")
@@ -130,7 +135,7 @@ def measure_runs(
         bbox_px=_bounding_boxes(runs),
         centroid_px=_centroids(runs, area),
         mean_intensity=None if intensity is None else mean_values(runs, intensity),
-        solidity=_solidity(runs, area) if solidity else None,
+        solidity=_solidity(runs, area, check) if solidity else None,
         pixel_size_um=pixel_size_um,
     )
 
@@ -207,7 +212,7 @@ def _bounding_boxes(runs: RowRuns) -> Int64Array:
     return np.column_stack([top, left, bottom - top, right - left])
 
 
-def _solidity(runs: RowRuns, area: Int64Array) -> Float64Array:
+def _solidity(runs: RowRuns, area: Int64Array, check: Callable[[], None]) -> Float64Array:
     """Area over hull area; the corners of the first and last pixel of each run are all the hull needs."""
     order, first = _by_object(runs)
     y, left = runs.y[order], runs.x[order]
@@ -216,8 +221,11 @@ def _solidity(runs: RowRuns, area: Int64Array) -> Float64Array:
         [np.stack([left, y], 1), np.stack([right, y], 1), np.stack([left, y + 1], 1), np.stack([right, y + 1], 1)], 1
     )
     objects = np.split(corners.astype(np.int32), first[1:])
-    hull_area = [cv2.contourArea(cv2.convexHull(points.reshape(-1, 2))) for points in objects] if first.size else []
-    return area / np.array(hull_area, dtype=np.float64)
+    hull_area = np.zeros(first.size)
+    for i, points in enumerate(objects[: first.size]):  # numpy splits nothing into one part
+        check()
+        hull_area[i] = cv2.contourArea(cv2.convexHull(points.reshape(-1, 2)))
+    return area / hull_area
 
 
 def _by_object(runs: RowRuns) -> tuple[Int64Array, Int64Array]:

@@ -4,6 +4,7 @@ This loops over objects, each in the crop of its bounding box, and is therefore 
 """
 
 import itertools
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -13,7 +14,9 @@ from monolayer_core.row_runs import RowRuns
 from monolayer_core.row_source import BAND_PX
 
 
-def trace_polygons(runs: RowRuns, bbox_px: npt.NDArray[np.integer]) -> list[list[list[int]]]:
+def trace_polygons(
+    runs: RowRuns, bbox_px: npt.NDArray[np.integer], *, check: Callable[[], None] = lambda: None
+) -> list[list[list[int]]]:
     """Trace the outer border of every object.
 
     Parameters
@@ -23,6 +26,8 @@ def trace_polygons(runs: RowRuns, bbox_px: npt.NDArray[np.integer]) -> list[list
         together, so that of objects in raster order only a part of the image is painted at a time.
     bbox_px : (object, 4)
         Bounding boxes ``y, x, height, width`` as `monolayer_core.measure.measure` gives them.
+    check : callable
+        Called for every object; what it raises ends the work.
 
     Returns
     -------
@@ -48,6 +53,7 @@ def trace_polygons(runs: RowRuns, bbox_px: npt.NDArray[np.integer]) -> list[list
         top = min(y for _, (y, _, _, _) in together)
         labels = runs.paint(slice(top, max(y + height for _, (y, _, height, _) in together)))
         for label, (y, x, height, width) in together:
+            check()
             crop = (labels[y - top : y - top + height, x : x + width] == label).astype(np.uint8)
             contours, _ = cv2.findContours(crop, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y))
             outline = max(contours, key=len).reshape(-1, 2)

@@ -13,7 +13,7 @@ Encoding and decoding treat all objects of an image together. What is read is ne
 refused with the row and the place, and a number however large costs no memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -54,10 +54,14 @@ def encode_kaggle(labels: npt.NDArray[np.integer], count: int | None = None) -> 
     return encode_kaggle_runs(find_runs(labels, count))
 
 
-def encode_kaggle_runs(runs: Runs) -> list[str]:
-    """Encode objects whose column-major runs are known; see `encode_kaggle`."""
+def encode_kaggle_runs(runs: Runs, *, check: Callable[[], None] = lambda: None) -> list[str]:
+    """Encode objects whose column-major runs are known; see `encode_kaggle`.
+
+    `check` is called again and again; what it raises ends the work.
+    """
     rows: list[str] = []
     for part in _in_parts(runs):
+        check()
         numbers = np.column_stack([part.starts + 1, part.lengths]).ravel()
         rows += write_decimals(numbers, 2 * part.runs_per_object)
     return rows
@@ -161,9 +165,16 @@ def encode_coco(labels: npt.NDArray[np.integer], count: int | None = None) -> li
     return encode_coco_runs(find_runs(labels, count))
 
 
-def encode_coco_runs(runs: Runs) -> list[str]:
-    """Encode objects whose column-major runs are known; see `encode_coco`."""
-    return [text for part in _in_parts(runs) for text in write_five_bits(*_counts_of(part))]
+def encode_coco_runs(runs: Runs, *, check: Callable[[], None] = lambda: None) -> list[str]:
+    """Encode objects whose column-major runs are known; see `encode_coco`.
+
+    `check` is called again and again; what it raises ends the work.
+    """
+    strings: list[str] = []
+    for part in _in_parts(runs):
+        check()
+        strings += write_five_bits(*_counts_of(part))
+    return strings
 
 
 def decode_coco(strings: Sequence[str], height: int, width: int) -> LabelImage:

@@ -31,6 +31,7 @@ from monolayer_core.rle import encode_coco_runs, encode_kaggle_runs
 from monolayer_core.row_runs import PaintedRows
 from monolayer_core.submission import write_submission
 from monolayer_service.analysis import Analysis
+from monolayer_service.cancellation import Cancellation, WantedRows
 from monolayer_service.json_records import Column, write_numbers, write_records
 from monolayer_service.media_types import Form
 from monolayer_service.options import Options
@@ -43,50 +44,62 @@ _NOT_IN_RECEIPTS = {"model", "method", "fallback", "image_id", "format", "echo"}
 """Options that choose who answers, which the answer says itself, or that change how it looks, never what was found."""
 
 
-def render_segmentation(analysis: Analysis, options: Options, form: Form) -> bytes:
-    """Write the answer of ``/v1/segment`` in one of its forms; of ``ndjson`` its last line."""
-    return _WRITERS[form](analysis, options)
+def render_segmentation(analysis: Analysis, options: Options, form: Form, cancellation: Cancellation) -> bytes:
+    """Write the answer of ``/v1/segment`` in one of its forms; of ``ndjson`` its last line.
+
+    However many objects there are, `cancellation` is asked again and again.
+
+    Raises
+    ------
+    Exception
+        The error of the cancellation.
+    """
+    return _WRITERS[form](analysis, options, cancellation)
 
 
-def _render_csv(analysis: Analysis, _: Options) -> bytes:
-    return render_submission(
-        {analysis.source.image_id: encode_kaggle_runs(find_column_runs(analysis.segmentation.runs))}
-    )
+def _render_csv(analysis: Analysis, _: Options, cancellation: Cancellation) -> bytes:
+    wanted = cancellation.check
+    column_runs = find_column_runs(analysis.segmentation.runs, check=wanted)
+    return render_submission({analysis.source.image_id: encode_kaggle_runs(column_runs, check=wanted)})
 
 
-def _render_table(analysis: Analysis, options: Options) -> bytes:
+def _render_table(analysis: Analysis, options: Options, cancellation: Cancellation) -> bytes:
     source = analysis.source
-    return encode_object_table(source.image_id, _records(analysis, options), source.image.pixel_size_um)
+    return encode_object_table(source.image_id, _records(analysis, options, cancellation), source.image.pixel_size_um)
 
 
-def _render_tiff(analysis: Analysis, _: Options) -> bytes:
+def _render_tiff(analysis: Analysis, _: Options, cancellation: Cancellation) -> bytes:
     runs = analysis.segmentation.runs
-    return encode_label_tiff(PaintedRows(runs), runs.count, analysis.source.image.pixel_size_um)
+    labels = WantedRows(PaintedRows(runs), cancellation)
+    return encode_label_tiff(labels, runs.count, analysis.source.image.pixel_size_um)
 
 
-def _render_overlay(analysis: Analysis, _: Options) -> bytes:
+def _render_overlay(analysis: Analysis, _options: Options, _cancellation: Cancellation) -> bytes:
+    # The image's rows ask whether they are wanted.
     return encode_png(OverlaidRows(analysis.source.image.rows, analysis.segmentation.runs))
 
 
-def _render_geojson(analysis: Analysis, options: Options) -> bytes:
+def _render_geojson(analysis: Analysis, options: Options, cancellation: Cancellation) -> bytes:
+    found, records = analysis.segmentation, _records(analysis, options, cancellation)
+    return encode_geojson(found.runs, records, found.class_names, analysis.source.sha256)
+
+
+def _render_rois(analysis: Analysis, options: Options, cancellation: Cancellation) -> bytes:
     found = analysis.segmentation
-    return encode_geojson(found.runs, _records(analysis, options), found.class_names, analysis.source.sha256)
+    return encode_imagej_rois(found.runs, _records(analysis, options, cancellation), found.class_names)
 
 
-def _render_rois(analysis: Analysis, options: Options) -> bytes:
-    found = analysis.segmentation
-    return encode_imagej_rois(found.runs, _records(analysis, options), found.class_names)
+def _render_coco(analysis: Analysis, options: Options, cancellation: Cancellation) -> bytes:
+    found, records = analysis.segmentation, _records(analysis, options, cancellation)
+    image_id = analysis.source.image_id
+    return encode_coco_dataset(image_id, found.runs, records, found.class_names, check=cancellation.check)
 
 
-def _render_coco(analysis: Analysis, options: Options) -> bytes:
-    found = analysis.segmentation
-    return encode_coco_dataset(analysis.source.image_id, found.runs, _records(analysis, options), found.class_names)
-
-
-def _render_json(analysis: Analysis, options: Options) -> bytes:
+def _render_json(analysis: Analysis, options: Options, cancellation: Cancellation) -> bytes:
     rle = None if options.rle == "none" else {"format": options.rle, "order": "F"}
     # Records of many objects take more memory than their text: some are made, written and forgotten at a time.
-    instances = [piece for records in _instances(analysis, options) for piece in (b",", records)][1:]
+    parts = _instances(analysis, options, cancellation)
+    instances = [piece for records in parts for piece in (b",", records)][1:]
     opening = orjson.dumps(_summary(analysis, options))[:-1]
     return b"".join([opening, b',"instances":[', *instances, b'],"rle":', orjson.dumps(rle), b"}"])
 
@@ -175,7 +188,7 @@ def _ratios(counts: dict[str, int]) -> dict[str, float | None]:
     }
 
 
-def _measure(analysis: Analysis, options: Options) -> Measurements:
+def _measure(analysis: Analysis, options: Options, wanted: Callable[[], None]) -> Measurements:
     """Measure all objects at once."""
     image = analysis.source.image
     return measure_runs(
@@ -183,6 +196,7 @@ def _measure(analysis: Analysis, options: Options) -> Measurements:
         image.rows if options.measurements else None,
         pixel_size_um=image.pixel_size_um,
         solidity=options.measurements,
+        check=wanted,
     )
 
 
@@ -191,23 +205,27 @@ def _columns(analysis: Analysis, measured: Measurements, options: Options) -> Ob
     return object_columns(measured, found.class_ids, found.class_names, found.scores, shapes=options.measurements)
 
 
-def _records(analysis: Analysis, options: Options) -> Iterator[dict[str, Any]]:
-    """Describe the objects one by one."""
-    return records_of(_columns(analysis, _measure(analysis, options), options))
+def _records(analysis: Analysis, options: Options, cancellation: Cancellation) -> Iterator[dict[str, Any]]:
+    """Describe the objects one by one, as long as they are wanted."""
+    wanted = cancellation.check
+    for record in records_of(_columns(analysis, _measure(analysis, options, wanted), options)):
+        wanted()
+        yield record
 
 
-def _instances(analysis: Analysis, options: Options) -> Iterator[bytes]:
-    """Write the records of all objects, some at a time."""
-    runs = analysis.segmentation.runs
-    measured = _measure(analysis, options)
+def _instances(analysis: Analysis, options: Options, cancellation: Cancellation) -> Iterator[bytes]:
+    """Write the records of all objects, some at a time, as long as they are wanted."""
+    runs, wanted = analysis.segmentation.runs, cancellation.check
+    measured = _measure(analysis, options, wanted)
     columns = _columns(analysis, measured, options)
     rle: Sequence[str] = ()
     if options.rle == "kaggle":
-        rle = encode_kaggle_runs(find_column_runs(runs))
+        rle = encode_kaggle_runs(find_column_runs(runs, check=wanted), check=wanted)
     elif options.rle == "coco":
-        rle = encode_coco_runs(find_column_runs(runs))
-    polygons = trace_polygons(runs, measured.bbox_px) if options.polygons else ()
+        rle = encode_coco_runs(find_column_runs(runs, check=wanted), check=wanted)
+    polygons = trace_polygons(runs, measured.bbox_px, check=wanted) if options.polygons else ()
     for first in range(0, runs.count, _RECORDS_AT_ONCE):
+        wanted()
         part = slice(first, min(first + _RECORDS_AT_ONCE, runs.count))
         texts = _texts(columns, part)
         if options.rle == "kaggle":
@@ -241,7 +259,7 @@ def _square_um(area_px: int, pixel_size_um: float | None) -> float | None:
     return None if pixel_size_um is None else round(area_px * pixel_size_um**2, DECIMALS)
 
 
-_WRITERS: dict[Form, Callable[[Analysis, Options], bytes]] = {
+_WRITERS: dict[Form, Callable[[Analysis, Options, Cancellation], bytes]] = {
     "json": _render_json,
     "csv": _render_csv,
     "table": _render_table,

@@ -119,8 +119,9 @@ def analyse_submission(
             models[f"{analysis.model.name}/{analysis.model.version}"] += 1
         if analysis.fallback is not None:
             fallbacks[analysis.fallback.reason] += 1
+        runs, wanted = analysis.segmentation.runs, work.cancellation.check
         with work.timings.measure("encode"):
-            rows[image_id] = encode_kaggle_runs(find_column_runs(analysis.segmentation.runs))
+            rows[image_id] = encode_kaggle_runs(find_column_runs(runs, check=wanted), check=wanted)
     if options.on_error == "fail":
         images.refuse_failures()
     skipped = [failure["image_id"] for failure in images.failures]

@@ -1,14 +1,20 @@
 """What the writers of answers put down, against records made object by object."""
 
+from dataclasses import replace
+
 import numpy as np
 import orjson
 import pytest
 
+from monolayer_core import column_runs, rle, row_source
+from monolayer_core.image_formats import encoding
 from monolayer_core.image_io import Image
 from monolayer_core.pipeline import Segmentation
 from monolayer_core.row_runs import find_row_runs
 from monolayer_core.row_source import ArrayRows
+from monolayer_service import forms
 from monolayer_service.analysis import Analysis, NamedImage
+from monolayer_service.cancellation import Cancellation, WantedRows
 from monolayer_service.forms import render_confluency, render_segmentation
 from monolayer_service.options import Options
 from monolayer_service.segmenters.base import ModelUse
@@ -73,9 +79,67 @@ def slow_kaggle(mask):
 def test_the_bytes_are_those_of_records_made_one_by_one(pixel_size_um):
     labels = crowded_labels()
     analysis = analysis_of(labels, pixel_size_um=pixel_size_um)
-    body = render_segmentation(analysis, Options(), "json")
+    body = render_segmentation(analysis, Options(), "json", Cancellation())
     summary = orjson.loads(render_confluency(analysis, Options()))
     instances = [
         slow_record(analysis, label) | {"rle": slow_kaggle(labels == label)} for label in range(1, labels.max() + 1)
     ]
     assert body == orjson.dumps(summary | {"instances": instances, "rle": {"format": "kaggle", "order": "F"}})
+
+
+class Asked(Cancellation):
+    """Counts how often it is asked, and is cancelled at the `last` time."""
+
+    def __init__(self, last=None):
+        super().__init__()
+        self.times = 0
+        self._last = last
+
+    def check(self):
+        self.times += 1
+        if self.times == self._last:
+            self.cancel(TimeoutError("late"))
+        super().check()
+
+
+BANDS, OBJECTS = 10, int(crowded_labels().max())
+
+
+@pytest.mark.parametrize(
+    ("form", "options", "at_least"),
+    [
+        ("json", {"rle": "kaggle"}, BANDS),
+        ("json", {"rle": "coco", "measurements": True}, BANDS + OBJECTS),
+        ("ndjson", {"rle": "none", "polygons": True}, OBJECTS),
+        ("csv", {}, BANDS),
+        ("table", {"measurements": True}, 2 * OBJECTS),
+        ("tiff", {}, BANDS),
+        ("overlay", {}, BANDS),
+        ("geojson", {}, OBJECTS),
+        ("rois", {}, OBJECTS),
+        ("coco", {}, BANDS + OBJECTS),
+    ],
+)
+def test_no_form_is_written_on_once_nobody_wants_it(form, options, at_least, monkeypatch):
+    height, width = crowded_labels().shape
+    band_px = height * width // BANDS
+    monkeypatch.setattr(column_runs, "_BAND_PX", band_px)
+    monkeypatch.setattr(row_source, "BAND_PX", band_px)
+    monkeypatch.setattr(encoding, "_STRIP_BYTES", 2 * band_px)
+    monkeypatch.setattr(rle, "_RUNS_AT_ONCE", 50)
+    monkeypatch.setattr(forms, "_RECORDS_AT_ONCE", 7)
+    analysis = analysis_of(crowded_labels())
+
+    def write(cancellation):
+        image = replace(analysis.source.image, rows=WantedRows(analysis.source.image.rows, cancellation))
+        wanted = replace(analysis, source=replace(analysis.source, image=image))
+        return render_segmentation(wanted, Options(**options), form, cancellation)
+
+    whole = Asked()
+    assert write(whole) == render_segmentation(analysis, Options(**options), form, Cancellation())
+    assert whole.times >= at_least
+    for last in range(1, whole.times + 1):
+        asked = Asked(last)
+        with pytest.raises(TimeoutError, match="late"):
+            write(asked)
+        assert asked.times == last

@@ -8,6 +8,7 @@ import threading
 import httpx2
 import pytest
 
+from monolayer_core.answer_forms import imagej_rois
 from monolayer_service.app import create_app
 from monolayer_service.errors import DeadlineError
 from monolayer_service.routes import progress
@@ -360,3 +361,27 @@ async def test_a_caller_who_hangs_up_while_waiting_for_a_turn_is_never_computed(
     await asyncio.gather(*tasks)
     assert [caller.statuses for caller in before] == [[200], [200]]
     assert 'monolayer_image_size_megapixels_count{method="unet"} 2.0' in metrics_of(app)
+
+
+@pytest.mark.fault("caller hangs up while a large answer is written", "the writing ends with the object it was at")
+async def test_a_caller_who_hangs_up_while_rois_are_written_keeps_no_thread_busy(toy_bundles, blobs_png, monkeypatch):
+    loop, entered, go_on, written = asyncio.get_running_loop(), asyncio.Event(), threading.Event(), []
+    write_roi = imagej_rois._roi
+
+    def wait_and_write(polygons, name):
+        written.append(name)
+        loop.call_soon_threadsafe(entered.set)
+        assert go_on.wait(30)
+        return write_roi(polygons, name)
+
+    monkeypatch.setattr(imagej_rois, "_roi", wait_and_write)
+    app, caller = create_app(Settings(models=toy_bundles)), Caller(blobs_png, query=b"format=rois")
+    async with app.router.lifespan_context(app):
+        task = asyncio.create_task(caller.call(app))
+        await entered.wait()
+        caller.hang_up.set()
+        await task
+        assert caller.statuses == [400]
+        assert "monolayer_disconnected_requests_total 1.0" in metrics_of(app)
+        go_on.set()
+    assert written == ["0001"], "the service has ended, and so have its threads: of three objects one was written"

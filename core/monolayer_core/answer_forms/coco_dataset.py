@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from monolayer_core.column_runs import find_column_runs
@@ -11,7 +11,12 @@ from monolayer_core.row_runs import RowRuns
 
 
 def encode_coco_dataset(
-    image_id: str, runs: RowRuns, records: Iterable[Mapping[str, Any]], class_names: Sequence[str]
+    image_id: str,
+    runs: RowRuns,
+    records: Iterable[Mapping[str, Any]],
+    class_names: Sequence[str],
+    *,
+    check: Callable[[], None] = lambda: None,
 ) -> bytes:
     """Write the objects of an image as pycocotools loads them, as a truth and as results.
 
@@ -25,6 +30,8 @@ def encode_coco_dataset(
         What is known of each, as `object_columns.records_of` gives it.
     class_names : sequence of str
         The categories, numbered from 1.
+    check : callable
+        Called again and again while the run lengths are made; what it raises ends the work.
 
     Returns
     -------
@@ -35,10 +42,11 @@ def encode_coco_dataset(
     category_of = {name: number for number, name in enumerate(class_names, start=1)}
     image = {"id": 1, "file_name": image_id, "height": runs.height, "width": runs.width}
     categories = [{"id": number, "name": name, "supercategory": "object"} for name, number in category_of.items()]
+    encoded = encode_coco_runs(find_column_runs(runs, check=check), check=check)
     body = io.BytesIO()
     body.write(f'{{"info":{{}},"licenses":[],"images":[{_text(image)}],"annotations":['.encode())
     separator = b""
-    for record, counts in zip(records, encode_coco_runs(find_column_runs(runs)), strict=True):
+    for record, counts in zip(records, encoded, strict=True):
         box = record["bbox"]
         annotation = {
             "id": record["id"],

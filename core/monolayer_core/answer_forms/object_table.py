@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -44,13 +45,14 @@ def encode_object_table(image_id: str, records: Iterable[Mapping[str, Any]], pix
         UTF-8, with a heading line, lines ending in a line feed. What is not known is empty. Text that a spreadsheet
         would take for a formula has an apostrophe in front.
     """
-    rows = [flat_record(record) for record in records]
+    rows = map(flat_record, records)
+    first = list(itertools.islice(rows, 1))
     headings = [*_BASE, *(("area_um2",) if pixel_size_um is not None else ())]
-    headings += [name for name in (rows[0] if rows else ()) if name not in headings]
+    headings += [name for row in first for name in row if name not in headings]
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(headings)
-    for row in rows:
+    for row in itertools.chain(first, rows):
         values = [image_id, *(row.get(name) for name in headings[1:])]
         writer.writerow([safe_cell(value) if isinstance(value, str) else value for value in values])
     return file.getvalue().encode()

@@ -45,7 +45,8 @@ async def segment(visit: SingleImage) -> Response:
 
     async def compute() -> tuple[bytes, Analysis]:
         analysis = await desk.analyse(image, query)
-        return await desk.write(render_segmentation, analysis, query.options, query.form), analysis
+        wanted = desk.ticket.cancellation
+        return await desk.write(render_segmentation, analysis, query.options, query.form, wanted), analysis
 
     if query.form == "ndjson":
         return ProgressResponse(compute, desk)
