@@ -72,7 +72,10 @@ def needs_form(form):
     return pytest.mark.skipif(form not in FORMS, reason=f"the service does not give {form} yet")
 
 
-needs_java_11 = pytest.mark.skipif(java_version() < 11, reason="no Java from 11 on, which has HttpClient")
+needs_java_11 = pytest.mark.skipif(
+    java_version() < 11 or shutil.which("javac") is None,
+    reason="no JDK from 11 on, which has HttpClient and runs a source file",
+)
 needs_java = pytest.mark.skipif(java_version() == 0, reason="no Java")
 
 

@@ -18,7 +18,7 @@ JAR = Path(os.environ.get("MONOLAYER_TEST_IMAGEJ", "/nonexistent"))
 
 pytestmark = [
     pytest.mark.skipif(not JAR.is_file(), reason="MONOLAYER_TEST_IMAGEJ names no ij.jar"),
-    pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java"),
+    pytest.mark.skipif(shutil.which("javac") is None, reason="there is no JDK"),
 ]
 
 MEASURE = """
