@@ -1,0 +1,163 @@
+"""The circle closes: an answer of the service, corrected in another program, trains a network that the service loads.
+
+Every program is run as the guide tells it (docs/training.md). The correction is the same in each form: the first object
+is deleted, the second gets an outline drawn by hand, the third stays as it was found.
+"""
+
+import io
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import tifffile
+from roifile import ImagejRoi
+
+from monolayer_core.image_io import encode_png
+from monolayer_core.model_card import read_card, sha256_of_file
+from monolayer_trainer.dataset import Dataset
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.slow]
+
+FRAMES = ("A1", "A2", "A3", "B1", "B2")
+REDRAWN = np.array([(45.3, 85.2), (60.1, 101.7), (74.8, 85.6), (60.4, 70.2)])
+"""Corners (y, x) of the new outline of the second object: a diamond, clockwise, between the pixels' corners."""
+
+TINY = shlex.split(
+    "--base-width 4 --depth 2 --crop-side 32 --batch-size 2 --epochs 1 --steps-per-epoch 2 --no-mixed-precision"
+)
+"""A network and a training of seconds."""
+
+
+@pytest.fixture(scope="module")
+def service(toy_bundles, running_server):
+    server = running_server(toy_bundles)
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def images(blobs, tmp_path):
+    """A folder of frames that show the same three discs, each a little brighter than the one before."""
+    folder = tmp_path / "plate1"
+    folder.mkdir()
+    for brighter, name in enumerate(FRAMES):
+        (folder / f"{name}.png").write_bytes(encode_png(blobs + np.uint8(brighter)))
+    return folder
+
+
+def run(module, *arguments, **environment):
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def correct_geojson(folder):
+    """As QuPath writes what it was given, indented and with names of its own."""
+    for name in FRAMES:
+        path = folder / f"{name}.geojson"
+        found = json.loads(path.read_bytes())
+        del found["features"][0]
+        drawn = found["features"][0]
+        drawn["geometry"]["coordinates"] = [[*REDRAWN[:, ::-1].tolist(), REDRAWN[0, ::-1].tolist()]]
+        drawn["properties"] |= {"objectType": "annotation", "isLocked": False}
+        path.write_text(json.dumps(found, indent=2))
+
+
+def correct_rois(folder):
+    """As ImageJ's ROI Manager saves its list."""
+    for name in FRAMES:
+        path = folder / f"{name}.rois.zip"
+        with zipfile.ZipFile(path) as archive:
+            rois = [ImagejRoi.frombytes(archive.read(entry)) for entry in archive.namelist()]
+        drawn = ImagejRoi.frompoints(REDRAWN[:, ::-1].astype(np.float32), name=rois[1].name)
+        with zipfile.ZipFile(path, "w") as archive:
+            for roi in (drawn, rois[2]):
+                archive.writestr(f"{roi.name}.roi", roi.tobytes())
+
+
+def correct_coco(folder):
+    """As tools for annotation export what they have imported: all images in one data set."""
+    whole = {"images": [], "annotations": [], "categories": None}
+    for number, name in enumerate(FRAMES, start=1):
+        path = folder / f"{name}.coco.json"
+        found = json.loads(path.read_bytes())
+        path.unlink()
+        _, drawn, kept = found["annotations"]
+        drawn["segmentation"] = [REDRAWN[:, ::-1].ravel().tolist()]
+        whole["images"].append(found["images"][0] | {"id": number, "file_name": f"{name}.png"})
+        for annotation in (drawn, kept):
+            whole["annotations"].append(annotation | {"id": len(whole["annotations"]) + 1, "image_id": number})
+        whole["categories"] = found["categories"]
+    (folder / "instances.json").write_text(json.dumps(whole))
+
+
+CORRECTIONS = {"geojson": correct_geojson, "rois": correct_rois, "coco": correct_coco}
+
+
+def corrected_by_hand(service, images):
+    """The labels that the corrected answers mean: the third object as the label image has it, the second painted."""
+    _, body = service.post((images / "A1.png").read_bytes(), path="/v1/segment?format=tiff")
+    found = tifffile.imread(io.BytesIO(body))
+    assert np.unique(found).tolist() == [0, 1, 2, 3]
+    y, x = np.mgrid[: found.shape[0], : found.shape[1]] + 0.5
+    inside = np.ones(found.shape, dtype=bool)
+    for (y1, x1), (y2, x2) in zip(REDRAWN, np.roll(REDRAWN, -1, axis=0), strict=True):
+        inside &= (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1) > 0
+    assert not (inside & (found == 3)).any()
+    assert (inside != (found == 2)).sum() > 50
+    return np.where(inside, 1, np.where(found == 3, 2, 0))
+
+
+def prepare_corrected(service, images, folder, form):
+    """Segment, correct and prepare; the folder of the data set."""
+    url = f"http://127.0.0.1:{service.port}"
+    run("monolayer_client", "segment", images, "--out", folder / "mine", "-f", form, MONOLAYER_URL=url)
+    CORRECTIONS[form](folder / "mine")
+    for image in images.iterdir():
+        shutil.copy(image, folder / "mine")
+    run("monolayer_trainer", "prepare", folder / "mine", folder / "data", "--kind", form)
+    return folder / "data"
+
+
+@pytest.mark.parametrize("form", ["geojson", "rois", "coco"])
+def test_what_is_trained_on_is_what_was_corrected(service, images, tmp_path, form):
+    dataset = Dataset.load(prepare_corrected(service, images, tmp_path, form))
+    expected = corrected_by_hand(service, images)
+    assert [sample.id for sample in dataset.samples] == list(FRAMES)
+    assert dataset.left_out == ()
+    for sample in dataset.samples:
+        _, labels, _ = dataset.read(sample)
+        np.testing.assert_array_equal(labels, expected)
+
+
+def test_a_network_trained_on_corrected_answers_is_exported_and_answers(service, images, tmp_path, running_server):
+    data = prepare_corrected(service, images, tmp_path, "geojson")
+    run("monolayer_trainer", "fit", data, tmp_path / "mine-run", "--name", "mine", *TINY, CUDA_VISIBLE_DEVICES="")
+    bundle = tmp_path / "bundles" / "mine"
+    run("monolayer_export", tmp_path / "mine-run", bundle, CUDA_VISIBLE_DEVICES="")
+
+    card = read_card(bundle)
+    assert (card.name, card.confluency_of) == ("mine", "cell")
+    assert card.training_data.objects == 2 * card.training_data.images > 0
+
+    server = running_server(tmp_path / "bundles", segment_model="mine")
+    try:
+        _, body = server.post((images / "A1.png").read_bytes())
+    finally:
+        assert server.stop() == 0
+    answer = json.loads(body)
+    assert (answer["method"], answer["model"]["name"], answer["fallback"]) == ("unet", "mine", None)
+    assert answer["model"]["sha256"] in {sha256_of_file(file) for file in bundle.glob("*.onnx")}
+    assert answer["count"] == len(answer["instances"])
