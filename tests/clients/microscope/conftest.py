@@ -44,3 +44,17 @@ def demo_core(demo_adapters):
     core.setProperty("Camera", "PixelType", "16bit")
     yield core
     core.unloadAllDevices()
+
+
+@pytest.fixture(scope="session")
+def demo_pycromanager(demo_adapters):
+    """Pycro-Manager with its Python engine and beads before the camera; it starts once in a process."""
+    pycromanager = pytest.importorskip("pycromanager", reason="pycromanager is not installed")
+    pycromanager.start_headless(
+        str(demo_adapters), str(demo_adapters / "MMConfig_demo.cfg"), python_backend=True, buffer_size_mb=64
+    )
+    try:
+        pycromanager.Core().set_property("Camera", "Mode", "Fluorescent Beads")
+        yield pycromanager
+    finally:
+        pycromanager.stop_headless()

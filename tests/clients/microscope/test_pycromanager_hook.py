@@ -1,7 +1,6 @@
 """Micro-Manager's demo microscope under Pycro-Manager's own engine, and the tags of Java's."""
 
 import numpy as np
-import pytest
 
 from monolayer_client.microscope.frame import FrameMetadata
 from monolayer_client.microscope.poster import FramePoster
@@ -26,36 +25,28 @@ def test_what_is_not_tagged_is_not_known():
     assert metadata_of({"PixelSizeUm": 0.0, "Exposure": "unknown"}) == FrameMetadata()
 
 
-def test_every_frame_is_answered_and_passed_on(demo_adapters, real_client):
-    pycromanager = pytest.importorskip("pycromanager", reason="pycromanager is not installed")
-    pycromanager.start_headless(
-        str(demo_adapters), str(demo_adapters / "MMConfig_demo.cfg"), python_backend=True, buffer_size_mb=64
+def test_every_frame_is_answered_and_passed_on(demo_pycromanager, real_client):
+    events = demo_pycromanager.multi_d_acquisition_events(
+        num_time_points=3,
+        channel_group="Channel",
+        channels=["DAPI", "FITC"],
+        channel_exposures_ms=[5, 8],
+        xy_positions=np.array([[0.0, 0.0], [100.0, 50.0], [200.0, 100.0], [300.0, 150.0]]),
+        order="tpcz",
     )
-    try:
-        pycromanager.Core().set_property("Camera", "Mode", "Fluorescent Beads")
-        events = pycromanager.multi_d_acquisition_events(
-            num_time_points=3,
-            channel_group="Channel",
-            channels=["DAPI", "FITC"],
-            channel_exposures_ms=[5, 8],
-            xy_positions=np.array([[0.0, 0.0], [100.0, 50.0], [200.0, 100.0], [300.0, 150.0]]),
-            order="tpcz",
-        )
-        results, passed_on = [], []
-        with FramePoster(real_client, results.append, when_full="wait") as poster:
-            hook = PycromanagerHook(poster)
+    results, passed_on = [], []
+    with FramePoster(real_client, results.append, when_full="wait") as poster:
+        hook = PycromanagerHook(poster)
 
-            def process(image, metadata):
-                given = hook.take(image, metadata)
-                passed_on.append(given[0] is image and given[1] is metadata)
-                return given
+        def process(image, metadata):
+            given = hook.take(image, metadata)
+            passed_on.append(given[0] is image and given[1] is metadata)
+            return given
 
-            with pycromanager.Acquisition(
-                directory=None, name="run", image_process_fn=process, show_display=False
-            ) as acquisition:
-                acquisition.acquire(events)
-    finally:
-        pycromanager.stop_headless()
+        with demo_pycromanager.Acquisition(
+            directory=None, name="run", image_process_fn=process, show_display=False
+        ) as acquisition:
+            acquisition.acquire(events)
     assert poster.answered == 24
     assert passed_on == [True] * 24
     expected = [

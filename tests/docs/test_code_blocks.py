@@ -1,0 +1,282 @@
+"""Every code block of the README and the guide is run, or it is said why not."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import time
+import tomllib
+import zipfile
+from fnmatch import fnmatch
+
+import httpx2
+import numpy as np
+import pytest
+import tifffile
+import typer
+
+from monolayer_client.cli.app import app as client_app
+from monolayer_core.image_io import encode_png
+from monolayer_export.__main__ import app as export_app
+from monolayer_trainer.cli.app import app as trainer_app
+
+from .conftest import PAGES, ROOT, code_of
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.slow]
+
+TYPED = ("README.md", "tutorial.md", "inputs.md", "microscope.md", "series-and-plates.md")
+"""Pages whose commands are typed one after the other, each page by a test below."""
+
+NOT_TYPED = (
+    ("*", "sh", r"(\S*/)?pip install |python3 -m venv |\. ", "installs packages; its extras are looked up below"),
+    ("*", "sh", r"make ", "makes environments, serves or tests; the target is looked up below"),
+    ("*", "sh", r"docker ", "needs a container engine"),
+    ("models/*", "sh", r"monolayer-", "trains for an hour on images that are not in the repository"),
+    ("trust.md", "sh", r"monolayer-|python -m benchmarks", "as those of the models"),
+    (
+        "training.md",
+        "sh",
+        r"monolayer(-train|-export)? ",
+        "as in the README, and tests/contract/test_corrected_answers.py",
+    ),
+    ("README.md", "python", r"with FramePoster", "needs a microscope: tests/clients/microscope/test_guide.py"),
+    ("microscope.md", "python", r"from ", "needs a microscope: tests/clients/microscope/test_guide.py"),
+    ("microscope.md", "sh", r"java ", "needs a JDK: tests/contract/test_example_scripts.py"),
+    ("answers.md", "python", r"import ", "tests/clients/test_with_the_service.py"),
+    ("inputs.md", "python", r"result = ", "tests/contract/test_inputs_page.py"),
+    ("README.md", "json", r"\{", "is made by `make docs`; tests/contract/test_readme.py"),
+    ("reference.md", "json", r"\{", "is compared with an answer below"),
+)
+"""Page, language and beginning of code that is not typed, and why; options of commands are looked up all the same."""
+
+ENDLESS = {
+    r"monolayer watch ": r"count \d+",
+    r"(\w+=\S+ )*monolayer-serve$": r"running on http",
+}
+"""Programs that go on until they are told to end, and a line by which they have done what the page says."""
+
+SHORTER = {
+    "monolayer-train fit ": " --base-width 4 --depth 2 --crop-side 32 --batch-size 2 --epochs 1 --steps-per-epoch 2"
+    " --no-mixed-precision",
+    "MONOLAYER_MODELS=bundles MONOLAYER_SEGMENT_MODEL=mine monolayer-serve": " --port 0",
+}
+"""What is added to commands: a network and a training of seconds, a port that is free."""
+
+ALL_CODE = [code for page in PAGES for code in code_of(page)]
+
+
+def why_not(code):
+    """The entries of `NOT_TYPED` that are about this code."""
+    return [
+        entry
+        for entry in NOT_TYPED
+        if fnmatch(code.page, entry[0]) and code.language == entry[1] and re.match(entry[2], code.text)
+    ]
+
+
+def type_page(reader, page):
+    """Type all that a page tells to type; what was printed, by command."""
+    printed = {}
+    for code in code_of(page):
+        if not why_not(code):
+            until = next((line for start, line in ENDLESS.items() if re.match(start, code.text)), None)
+            more = next((more for start, more in SHORTER.items() if code.text.startswith(start)), "")
+            printed[code.text] = reader.type(code, more, until=until)
+    return printed
+
+
+# What is not typed
+
+
+def test_all_code_is_typed_or_it_is_said_why_not():
+    assert len(ALL_CODE) > 70
+    assert [str(code) for code in ALL_CODE if code.page not in TYPED and not why_not(code)] == []
+
+
+@pytest.mark.parametrize("entry", NOT_TYPED, ids=lambda entry: f"{entry[0]} {entry[2]}")
+def test_no_reason_stands_without_code(entry):
+    assert any(entry in why_not(code) for code in ALL_CODE)
+
+
+@pytest.mark.parametrize("entry", NOT_TYPED, ids=lambda entry: f"{entry[0]} {entry[2]}")
+def test_a_test_that_is_named_instead_is_there(entry):
+    for path in re.findall(r"tests/\S+\.py", entry[3]):
+        assert (ROOT / path).is_file()
+
+
+def known_options(program, command):
+    """The options of a program's command; of the program itself where it has none."""
+    found = typer.main.get_command(
+        {"monolayer": client_app, "monolayer-train": trainer_app, "monolayer-export": export_app}[program]
+    )
+    if program != "monolayer-export":
+        found = found.commands[command]
+    return {option for parameter in found.params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+
+@pytest.mark.parametrize("page", sorted({code.page for code in ALL_CODE}))
+def test_every_option_of_a_command_is_known_to_its_program(page):
+    for code in code_of(page):
+        found = re.match(r"(?:\w+=\S+ )*(monolayer|monolayer-train|monolayer-export) ", code.text)
+        if code.language == "sh" and found:
+            words = shlex.split(code.text[found.end() :])
+            options = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+            assert options <= known_options(found[1], words[0]), code.text
+
+
+def test_every_make_target_is_there():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {code.text.split()[1] for code in ALL_CODE if code.text.startswith("make ")}
+    assert named
+    assert named <= targets
+
+
+def test_every_package_and_extra_that_is_installed_is_there():
+    asked = [
+        (folder, extra)
+        for code in ALL_CODE
+        if "pip install" in code.text
+        for folder, extras in re.findall(r"\./(\w+)(?:\[([\w,]+)\])?", code.text)
+        for extra in (extras.split(",") if extras else [None])
+    ]
+    assert asked
+    for folder, extra in asked:
+        project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        assert extra is None or extra in project["optional-dependencies"], (folder, extra)
+
+
+# What is typed
+
+
+def test_the_tutorial(reader):
+    type_page(reader, "tutorial.md")
+    for name in (
+        "results/summary.csv",
+        "results/fluorescence_sparse.objects.csv",
+        "results/fluorescence_touching.overlay.png",
+        "results/phase_contrast.overlay.png",
+        "results-cells/phase_contrast.overlay.png",
+        "blood.png",
+        "confluency/phase_contrast.confluency.json",
+    ):
+        assert (reader.folder / name).stat().st_size > 100, name
+    summary = (reader.folder / "results/summary.csv").read_text()
+    assert "unlike_training_data" in next(line for line in summary.splitlines() if line.startswith("phase_contrast"))
+
+
+def arrived(path, pixels):
+    """An image that lay in its folder before anyone looked."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, pixels)
+    an_hour_ago = time.clock_gettime(time.CLOCK_REALTIME) - 3600
+    os.utime(path, (an_hour_ago, an_hour_ago))
+
+
+def write_plate(folder, picture):
+    for name in ("B03_f1_00d00h00m", "B03_f1_00d06h00m", "C04_f1_00d00h00m"):
+        arrived(folder / f"{name}.tif", picture)
+
+
+def write_kaggle(folder, picture):
+    """Two images in Kaggle's layout, and the truth of them: one mask each."""
+    mask = np.zeros(picture.shape[:2], np.uint8)
+    mask[40:60, 40:60] = 255
+    with zipfile.ZipFile(folder / "stage1_train.zip", "w") as truth:
+        for name in ("a1", "b2"):
+            (folder / "stage1_test" / name / "images").mkdir(parents=True)
+            (folder / "stage1_test" / name / "images" / f"{name}.png").write_bytes(encode_png(picture))
+            truth.writestr(f"{name}/images/{name}.png", encode_png(picture))
+            truth.writestr(f"{name}/masks/1.png", encode_png(mask))
+
+
+def write_labelled(folder):
+    """Ten images of two discs with their label images."""
+    y, x = np.mgrid[:48, :64]
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    for number in range(10):
+        labels = np.zeros((48, 64), np.uint16)
+        for label, centre in ((1, 16), (2, 30 + number)):
+            labels[(y - 24) ** 2 + (x - centre) ** 2 < 60] = label
+        (folder / "images" / f"{number}.png").write_bytes(encode_png(np.where(labels > 0, 200, 10).astype(np.uint8)))
+        (folder / "labels" / f"{number}.png").write_bytes(encode_png(labels))
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+def test_the_readme(reader, picture):
+    folder = reader.folder
+    write_plate(folder / "plate1", picture)
+    arrived(folder / "slide.tif", picture)
+    arrived(folder / "D:/acquisition/A01.tif", picture)
+    (folder / "map.csv").write_text("well,condition\nB03,control\nC04,drug\n")
+    write_kaggle(folder, picture)
+    write_labelled(folder / "my-images")
+    printed = type_page(reader, "README.md")
+
+    answer = json.loads(next(text for command, text in printed.items() if command.startswith("curl ")))
+    python = next(text for command, text in printed.items() if command.startswith("from monolayer_client"))
+    assert python == re.search(r"<!-- printed -->\n```text\n(.*?)```", PAGES["README.md"].read_text(), re.DOTALL)[1]
+    assert python.split()[1] == str(answer["count"])
+    assert printed["monolayer validate submission.csv"].startswith("valid: 2 images, ")
+    for name in (
+        "results/B03_f1_00d06h00m.objects.csv",
+        "segmented/slide.geojson",
+        "segmented/slide.rois.zip",
+        "confluency/confluency.csv",
+        "numbers/A01.confluency.json",
+        "stats.png",
+        "growth.html",
+        "plate.html",
+        "submission.csv",
+        "runs/mine/evaluation.md",
+        "bundles/mine/model_card.json",
+    ):
+        assert (folder / name).stat().st_size > 100, name
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+def test_the_page_on_inputs(reader, picture):
+    grey = picture[..., 0]
+    planes = np.stack([np.stack([grey, grey // 2])] * 5)
+    names = {"axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP"]}}
+    tifffile.imwrite(reader.folder / "stack.ome.tif", planes, photometric="minisblack", metadata=names)
+    np.save(reader.folder / "stack.npy", np.stack([np.stack([grey, grey])] * 4))
+    by_name, by_index = map(json.loads, type_page(reader, "inputs.md").values())
+    assert by_name["image"]["plane"] == {"t": 0, "channel": 0, "channel_name": "DAPI", "z": "max"}
+    assert by_index["image"]["plane"]["t"] == 3
+
+
+def test_the_page_on_series_and_plates(reader, picture):
+    write_plate(reader.folder / "timelapse", picture)
+    write_plate(reader.folder / "plate7", picture)
+    (reader.folder / "map.csv").write_text("well,condition\nB03,control\nC04,drug\n")
+    type_page(reader, "series-and-plates.md")
+    assert "insufficient data" in (reader.folder / "growth.csv").read_text()
+    assert "control" in (reader.folder / "wells.csv").read_text()
+
+
+def test_the_page_on_microscopes(reader, picture):
+    arrived(reader.folder / "D:/acquisition/A01_t003.tif", picture)
+    arrived(reader.folder / "mnt/microscope/B03/f2.tif", picture)
+    numbers, objects = type_page(reader, "microscope.md").values()
+    line = r"^\d\d:\d\d:\d\d  {}  confluency \d+\.\d\d %  count \d+"
+    shown = re.search(r"^```text\n(.*?)^```", PAGES["microscope.md"].read_text(), re.DOTALL | re.MULTILINE)[1]
+    for text in (shown, numbers):
+        assert re.search(line.format("A01_t003"), text, re.MULTILINE), text
+    assert re.search(line.format("B03_f2"), objects, re.MULTILINE), objects
+    assert (reader.folder / "objects/B03_f2.objects.csv").read_text().count("\n") > 1
+
+
+def test_progress_is_told_as_the_reference_shows(service_url, picture):
+    told, last = map(json.loads, next(c.text for c in ALL_CODE if c.page == "reference.md").splitlines())
+    answer = httpx2.post(
+        f"{service_url}/v1/segment?format=ndjson",
+        content=encode_png(picture),
+        headers={"Content-Type": "image/png"},
+        timeout=60,
+    )
+    first, *_, result = map(json.loads, answer.text.splitlines())
+    assert first["progress"].keys() == told["progress"].keys()
+    assert isinstance(first["progress"]["stage"], str)
+    assert set(last) - {"…"} <= set(result)
