@@ -68,7 +68,7 @@ test-fuzz: $(DEV)/ready ## hostile files and requests for MINUTES=5, other ones 
 	for target in images tables; do if $(DEV)/bin/python -c 'import atheris' 2>/dev/null; then \
 		$(DEV)/bin/python -m tests.fuzz.coverage_guided $$target --seconds $$(( $(MINUTES) * 30 )) || exit 1; fi; done
 
-test-clients: $(CLIENTS)/ready ## the page in Chromium, demo microscopes, ImageJ, scripts (Debian: chromium libij-java libbsh-java default-jdk-headless)
+test-clients: $(CLIENTS)/ready ## the page in Chromium, demo microscopes, ImageJ, scripts (Debian: see CONTRIBUTING.md)
 	MONOLAYER_TEST_IMAGEJ=$(wildcard /usr/share/java/ij.jar) $(CLIENTS)/bin/python -m pytest -rs tests/page tests/clients/microscope \
 		tests/contract/test_example_scripts.py tests/core/test_answer_forms_in_imagej.py $(ARGS)
 

@@ -5,6 +5,7 @@ ImageJ and BeanShell (the language of Micro-Manager's scripts) are looked for as
 """
 
 import http.client
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from roifile import ImagejRoi
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.slow]
 
@@ -133,6 +135,36 @@ def test_the_command_of_the_imagej_macro_fetches_rois(url, blobs, tmp_path):
     assert run(*command, cwd=tmp_path).stdout == "200"
     with zipfile.ZipFile(tmp_path / "rois.zip") as rois:
         assert len(rois.namelist()) == 3
+
+
+MACRO_DRIVER = """
+open("{folder}/image.tif");
+runMacro("{macro}", "{url}");
+roiManager("save", "{folder}/opened.zip");
+File.saveString(getInfo("log"), "{folder}/log.txt");
+run("Quit");
+"""
+
+
+@needs_form("rois")
+@needs_java
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+@pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="no xvfb-run, which stands in for a screen")
+def test_imagej_runs_its_macro(service, url, blobs, tmp_path):
+    save_calibrated(tmp_path / "image.tif", blobs)
+    driver = MACRO_DRIVER.format(folder=tmp_path, macro=SCRIPTS / "imagej_macro.ijm", url=url)
+    (tmp_path / "driver.ijm").write_text(driver)
+    program = ["java", f"-Duser.home={tmp_path}", "-cp", jar("ij.jar"), "ij.ImageJ", "-macro", tmp_path / "driver.ijm"]
+    run("xvfb-run", "--auto-servernum", "--server-args=-screen 0 800x600x24", *program, cwd=tmp_path)
+    assert (tmp_path / "log.txt").read_text().strip() == "image.tif: 3 objects"
+    _, body = service.post(
+        (tmp_path / "image.tif").read_bytes(), {"Content-Type": "image/tiff"}, "/v1/segment?format=rois"
+    )
+    with zipfile.ZipFile(tmp_path / "opened.zip") as opened, zipfile.ZipFile(io.BytesIO(body)) as sent:
+        assert opened.namelist() == sent.namelist() == ["0001.roi", "0002.roi", "0003.roi"]
+        for name in sent.namelist():
+            corners = [ImagejRoi.frombytes(archive.read(name)).coordinates() for archive in (opened, sent)]
+            np.testing.assert_array_equal(*corners)
 
 
 # QuPath

@@ -1,5 +1,6 @@
 """Every code block of the README and the guide is run, or it is said why not."""
 
+import csv
 import json
 import os
 import re
@@ -15,17 +16,27 @@ import numpy as np
 import pytest
 import tifffile
 import typer
+from docs.made_frames import DOUBLING_HOURS, cut_nuclei, time_lapse
 
 from monolayer_client.cli.app import app as client_app
+from monolayer_client.client import Client
 from monolayer_core.image_io import encode_png
 from monolayer_export.__main__ import app as export_app
 from monolayer_trainer.cli.app import app as trainer_app
 
-from .conftest import PAGES, ROOT, code_of
+from .conftest import PAGES, ROOT, Code, code_of
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.slow]
 
-TYPED = ("README.md", "tutorial.md", "inputs.md", "microscope.md", "series-and-plates.md")
+TYPED = (
+    "README.md",
+    "tutorial.md",
+    "inputs.md",
+    "microscope.md",
+    "series-and-plates.md",
+    "python.md",
+    "submission.md",
+)
 """Pages whose commands are typed one after the other, each page by a test below."""
 
 NOT_TYPED = (
@@ -254,6 +265,41 @@ def test_the_page_on_series_and_plates(reader, picture):
     type_page(reader, "series-and-plates.md")
     assert "insufficient data" in (reader.folder / "growth.csv").read_text()
     assert "control" in (reader.folder / "wells.csv").read_text()
+
+
+def test_the_growth_under_the_picture_is_what_the_command_says(reader, service_url):
+    with Client(service_url) as client:
+        nuclei = cut_nuclei(client, ROOT / "examples" / "fluorescence_large.png")
+    (reader.folder / "timelapse").mkdir()
+    for name, frame in time_lapse(nuclei):
+        (reader.folder / "timelapse" / name).write_bytes(frame)
+    reader.type(Code("", "sh", "monolayer confluency timelapse --out numbers --set model=nuclei"))
+    reader.type(Code("", "sh", "monolayer series numbers -o growth.csv"))
+    with (reader.folder / "growth.csv").open(newline="") as file:
+        rows = {row["series"]: row for row in csv.DictReader(file)}
+    page = PAGES["series-and-plates.md"].read_text(encoding="utf-8")
+    for well, hours in DOUBLING_HOURS.items():
+        found, low, high = (float(rows[well][f"doubling_{name}"]) for name in ("h", "low_h", "high_h"))
+        assert low < hours < high
+        assert re.search(rf"\b{found:.1f}( hours)? \[{low:.1f}, {high:.1f}\]", page)
+
+
+def test_the_page_on_python(reader):
+    printed = list(type_page(reader, "python.md").values())
+    segmented, measured = map(json.loads, printed[:2])
+    assert segmented["count"] == 38
+    assert "solidity" in segmented["instances"][0]
+    assert measured["confluency"]["of"] == "cell"
+    assert (reader.folder / "areas.png").stat().st_size > 1000
+    assert "fluorescence_large 38" in printed[3].splitlines()
+    assert printed[4].startswith("415 unknown_format ")
+
+
+def test_the_page_on_submissions(reader, picture):
+    write_kaggle(reader.folder, picture)
+    printed = list(type_page(reader, "submission.md").values())
+    assert printed[1].startswith("valid: 2 images, ")
+    assert "2 images" in printed[2]
 
 
 def test_the_page_on_microscopes(reader, picture):

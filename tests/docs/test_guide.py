@@ -35,3 +35,12 @@ def test_every_page_is_in_the_navigation():
     listed = set(re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text(encoding="utf-8")))
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
     assert {page for page in pages if not page.startswith("adr/")} == listed
+
+
+def test_every_picture_is_there_and_shown():
+    shown = set()
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+        shown |= {(page.parent / link).resolve() for link in links}
+    assert shown >= set((ROOT / "docs" / "pictures").rglob("*.png"))
+    assert [picture for picture in shown if not picture.is_file()] == []
