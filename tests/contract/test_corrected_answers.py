@@ -1,13 +1,13 @@
-"""The circle closes: an answer of the service, corrected in another program, trains a network that the service loads.
+"""An answer of the service, corrected in another program, becomes a data set of just what was corrected.
 
-Every program is run as the guide tells it (docs/training.md). The correction is the same in each form: the first object
-is deleted, the second gets an outline drawn by hand, the third stays as it was found.
+The programs are run as the guide tells it (docs/training.md); tests/docs trains a network on such a data set and
+serves it. The correction is the same in each form: the first object is deleted, the second gets an outline drawn by
+hand, the third stays as it was found.
 """
 
 import io
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +19,6 @@ import tifffile
 from roifile import ImagejRoi
 
 from monolayer_core.image_io import encode_png
-from monolayer_core.model_card import read_card, sha256_of_file
 from monolayer_trainer.dataset import Dataset
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.slow]
@@ -27,11 +26,6 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]),
 FRAMES = ("A1", "A2", "A3", "B1", "B2")
 REDRAWN = np.array([(45.3, 85.2), (60.1, 101.7), (74.8, 85.6), (60.4, 70.2)])
 """Corners (y, x) of the new outline of the second object: a diamond, clockwise, between the pixels' corners."""
-
-TINY = shlex.split(
-    "--base-width 4 --depth 2 --crop-side 32 --batch-size 2 --epochs 1 --steps-per-epoch 2 --no-mixed-precision"
-)
-"""A network and a training of seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -140,24 +134,3 @@ def test_what_is_trained_on_is_what_was_corrected(service, images, tmp_path, for
     for sample in dataset.samples:
         _, labels, _ = dataset.read(sample)
         np.testing.assert_array_equal(labels, expected)
-
-
-def test_a_network_trained_on_corrected_answers_is_exported_and_answers(service, images, tmp_path, running_server):
-    data = prepare_corrected(service, images, tmp_path, "geojson")
-    run("monolayer_trainer", "fit", data, tmp_path / "mine-run", "--name", "mine", *TINY, CUDA_VISIBLE_DEVICES="")
-    bundle = tmp_path / "bundles" / "mine"
-    run("monolayer_export", tmp_path / "mine-run", bundle, CUDA_VISIBLE_DEVICES="")
-
-    card = read_card(bundle)
-    assert (card.name, card.confluency_of) == ("mine", "cell")
-    assert card.training_data.objects == 2 * card.training_data.images > 0
-
-    server = running_server(tmp_path / "bundles", segment_model="mine")
-    try:
-        _, body = server.post((images / "A1.png").read_bytes())
-    finally:
-        assert server.stop() == 0
-    answer = json.loads(body)
-    assert (answer["method"], answer["model"]["name"], answer["fallback"]) == ("unet", "mine", None)
-    assert answer["model"]["sha256"] in {sha256_of_file(file) for file in bundle.glob("*.onnx")}
-    assert answer["count"] == len(answer["instances"])

@@ -17,11 +17,15 @@ import pytest
 import tifffile
 import typer
 from docs.made_frames import DOUBLING_HOURS, cut_nuclei, time_lapse
+from starlette.testclient import TestClient
 
 from monolayer_client.cli.app import app as client_app
 from monolayer_client.client import Client
 from monolayer_core.image_io import encode_png
+from monolayer_core.model_card import read_card, sha256_of_file
 from monolayer_export.__main__ import app as export_app
+from monolayer_service.app import create_app
+from monolayer_service.settings import Settings
 from monolayer_trainer.cli.app import app as trainer_app
 
 from .conftest import PAGES, ROOT, Code, code_of
@@ -86,11 +90,19 @@ def why_not(code):
     ]
 
 
-def type_page(reader, page):
-    """Type all that a page tells to type; what was printed, by command."""
+TRAINS = re.compile(r"monolayer-(train|export) |(\w+=\S+ )+monolayer-serve")
+
+
+def type_page(reader, page, *, training=False):
+    """Type all that a page tells to type, either what trains and serves what was trained or the rest.
+
+    Returns
+    -------
+    What was printed, by command.
+    """
     printed = {}
     for code in code_of(page):
-        if not why_not(code):
+        if not why_not(code) and bool(TRAINS.match(code.text)) is training:
             until = next((line for start, line in ENDLESS.items() if re.match(start, code.text)), None)
             more = next((more for start, more in SHORTER.items() if code.text.startswith(start)), "")
             printed[code.text] = reader.type(code, more, until=until)
@@ -201,19 +213,6 @@ def write_kaggle(folder, picture):
             truth.writestr(f"{name}/masks/1.png", encode_png(mask))
 
 
-def write_labelled(folder):
-    """Ten images of two discs with their label images."""
-    y, x = np.mgrid[:48, :64]
-    for kind in ("images", "labels"):
-        (folder / kind).mkdir(parents=True)
-    for number in range(10):
-        labels = np.zeros((48, 64), np.uint16)
-        for label, centre in ((1, 16), (2, 30 + number)):
-            labels[(y - 24) ** 2 + (x - centre) ** 2 < 60] = label
-        (folder / "images" / f"{number}.png").write_bytes(encode_png(np.where(labels > 0, 200, 10).astype(np.uint8)))
-        (folder / "labels" / f"{number}.png").write_bytes(encode_png(labels))
-
-
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 def test_the_readme(reader, picture):
     folder = reader.folder
@@ -222,7 +221,6 @@ def test_the_readme(reader, picture):
     arrived(folder / "D:/acquisition/A01.tif", picture)
     (folder / "map.csv").write_text("well,condition\nB03,control\nC04,drug\n")
     write_kaggle(folder, picture)
-    write_labelled(folder / "my-images")
     printed = type_page(reader, "README.md")
 
     answer = json.loads(next(text for command, text in printed.items() if command.startswith("curl ")))
@@ -240,10 +238,47 @@ def test_the_readme(reader, picture):
         "growth.html",
         "plate.html",
         "submission.csv",
-        "runs/mine/evaluation.md",
-        "bundles/mine/model_card.json",
     ):
         assert (folder / name).stat().st_size > 100, name
+
+
+def write_corrected(reader, picture):
+    """Images with the service's own outlines, of which a person deleted the first and drew the second anew.
+
+    How many objects are left in each.
+    """
+    for number in range(5):
+        arrived(reader.folder / f"plate1/{number}.tif", picture + np.uint8(number))
+    reader.type(Code("training.md", "sh", "monolayer segment plate1/ --out my-images -f geojson"))
+    left = []
+    for number in range(5):
+        shutil.copy(reader.folder / f"plate1/{number}.tif", reader.folder / "my-images")
+        path = reader.folder / f"my-images/{number}.geojson"
+        found = json.loads(path.read_bytes())
+        del found["features"][0]
+        x, y = np.mean(found["features"][0]["geometry"]["coordinates"][0], axis=0)
+        drawn = [[x - 9.5, y], [x, y - 8.2], [x + 9.1, y + 0.5], [x, y + 8.7], [x - 9.5, y]]
+        found["features"][0]["geometry"]["coordinates"] = [drawn]
+        path.write_text(json.dumps(found, indent=2))
+        left.append(len(found["features"]))
+    return left
+
+
+def test_the_readme_trains_on_corrected_answers_and_serves_what_was_trained(reader, picture):
+    [objects] = set(write_corrected(reader, picture))
+    type_page(reader, "README.md", training=True)
+    assert (reader.folder / "runs/mine/evaluation.md").stat().st_size > 100
+
+    bundle = reader.folder / "bundles/mine"
+    card = read_card(bundle)
+    assert card.name == "mine"
+    assert card.training_data.objects == objects * card.training_data.images > 0
+    settings = Settings(models=bundle.parent, segment_model="mine")
+    with TestClient(create_app(settings)) as service:
+        image = encode_png(picture)
+        answer = service.post("/v1/segment", content=image, headers={"Content-Type": "image/png"}).json()
+    assert (answer["method"], answer["model"]["name"], answer["fallback"]) == ("unet", "mine", None)
+    assert answer["model"]["sha256"] in {sha256_of_file(file) for file in bundle.glob("*.onnx")}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
