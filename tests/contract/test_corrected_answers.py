@@ -97,7 +97,22 @@ def correct_coco(folder):
     (folder / "instances.json").write_text(json.dumps(whole))
 
 
-CORRECTIONS = {"geojson": correct_geojson, "rois": correct_rois, "coco": correct_coco}
+def correct_coco_one_by_one(folder):
+    """Each data set by itself, as the service wrote it."""
+    for name in FRAMES:
+        path = folder / f"{name}.coco.json"
+        found = json.loads(path.read_bytes())
+        del found["annotations"][0]
+        found["annotations"][0]["segmentation"] = [REDRAWN[:, ::-1].ravel().tolist()]
+        path.write_text(json.dumps(found))
+
+
+CORRECTIONS = {
+    "geojson": ("geojson", correct_geojson),
+    "rois": ("rois", correct_rois),
+    "coco": ("coco", correct_coco),
+    "coco, one by one": ("coco", correct_coco_one_by_one),
+}
 
 
 def corrected_by_hand(service, images):
@@ -114,20 +129,20 @@ def corrected_by_hand(service, images):
     return np.where(inside, 1, np.where(found == 3, 2, 0))
 
 
-def prepare_corrected(service, images, folder, form):
+def prepare_corrected(service, images, folder, form, correct):
     """Segment, correct and prepare; the folder of the data set."""
     url = f"http://127.0.0.1:{service.port}"
     run("monolayer_client", "segment", images, "--out", folder / "mine", "-f", form, MONOLAYER_URL=url)
-    CORRECTIONS[form](folder / "mine")
+    correct(folder / "mine")
     for image in images.iterdir():
         shutil.copy(image, folder / "mine")
     run("monolayer_trainer", "prepare", folder / "mine", folder / "data", "--kind", form)
     return folder / "data"
 
 
-@pytest.mark.parametrize("form", ["geojson", "rois", "coco"])
-def test_what_is_trained_on_is_what_was_corrected(service, images, tmp_path, form):
-    dataset = Dataset.load(prepare_corrected(service, images, tmp_path, form))
+@pytest.mark.parametrize("way", CORRECTIONS)
+def test_what_is_trained_on_is_what_was_corrected(service, images, tmp_path, way):
+    dataset = Dataset.load(prepare_corrected(service, images, tmp_path, *CORRECTIONS[way]))
     expected = corrected_by_hand(service, images)
     assert [sample.id for sample in dataset.samples] == list(FRAMES)
     assert dataset.left_out == ()

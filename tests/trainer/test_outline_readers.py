@@ -241,6 +241,36 @@ def test_what_is_left_out_is_named(source: Path):
         open_reader(source, "auto")
 
 
+def test_data_sets_that_the_service_wrote_for_single_images_are_read_together(source: Path):
+    cv2.imwrite(str(source / "b.png"), np.full((12, 16), 9, np.uint8))
+    found = json.loads(answer("coco")[1])
+    (source / "a.coco.json").write_text(json.dumps(found))
+    found["images"][0]["file_name"] = "b"
+    found["annotations"].pop(0)
+    found["categories"].reverse()
+    (source / "b.coco.json").write_text(json.dumps(found))
+    reader = open_reader(source, "auto")
+    assert (reader.ids, reader.classes, reader.left_out) == (("a", "b"), CLASSES, ())
+    np.testing.assert_array_equal(reader.read("a").labels, two_cells())
+    assert reader.read("a").object_classes == (0, 1)
+    np.testing.assert_array_equal(reader.read("b").labels, two_cells() == 2)
+    assert reader.read("b").object_classes == (1,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"a\.coco\.json and b\.coco\.json are both for the image a"),
+        ({"images": [7]}, r"b\.coco\.json is malformed"),
+    ],
+)
+def test_data_sets_that_do_not_go_together_are_named(source: Path, changes: dict[str, object], message: str):
+    (source / "a.coco.json").write_text(json.dumps(coco()))
+    (source / "b.coco.json").write_text(json.dumps(coco(**changes)))
+    with pytest.raises(DatasetError, match=message):
+        open_reader(source, "auto")
+
+
 def test_two_data_sets_in_one_folder_are_one_too_many(source: Path):
     for name in ("one.json", "two.json"):
         (source / name).write_text(json.dumps(coco()))

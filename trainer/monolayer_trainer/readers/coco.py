@@ -1,4 +1,7 @@
-"""A COCO data set: a JSON file with ``images``, ``annotations`` and ``categories``, and the images beside it."""
+"""A COCO data set: a JSON file with ``images``, ``annotations`` and ``categories``, and the images beside it.
+
+The service writes one for each image, ``NAME.coco.json``: these are read together.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,6 +20,9 @@ from monolayer_trainer.readers.decoding import decode
 from monolayer_trainer.readers.files import Files, images_by_stem, open_files
 from monolayer_trainer.readers.labelled_image import LabelledImage
 
+SUFFIX = ".coco.json"
+"""End of the names of data sets that the service wrote, one an image."""
+
 
 class CocoReader:
     """Reads images and their annotations: polygons, or run lengths, compressed or not. Crowds are left out.
@@ -24,7 +30,7 @@ class CocoReader:
     Parameters
     ----------
     source
-        Folder or zip file with one data set file.
+        Folder or zip file with one data set file, or with those that the service wrote.
     classes
         Names of the classes in their order; by default the categories in the order of their numbers. With one class
         all objects are of it.
@@ -99,10 +105,12 @@ class CocoReader:
 def find_coco(files: Files) -> tuple[str, dict[str, Any] | None]:
     """Find the file that holds a data set, and read it; None where there is none.
 
+    Several become one where all are called as the service calls them.
+
     Raises
     ------
     DatasetError
-        There are several.
+        There are several others.
     """
     found: dict[str, dict[str, Any]] = {}
     for name in files.names:
@@ -113,9 +121,38 @@ def find_coco(files: Files) -> tuple[str, dict[str, Any] | None]:
                 continue
             if isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys():
                 found[name] = content
-    if len(found) > 1:
-        raise DatasetError(f"{' and '.join(sorted(found))} are all COCO data sets: leave one")
-    return next(iter(found.items()), ("", None))
+    if len(found) < 2:
+        return next(iter(found.items()), ("", None))
+    if not all(name.lower().endswith(SUFFIX) for name in found):
+        raise DatasetError(f"{' and '.join(sorted(found))} are all COCO data sets: leave one, or those in *{SUFFIX}")
+    return f"{min(found)} and others", _joined(found)
+
+
+def _joined(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Put data sets together: categories of one name are one, images are numbered anew."""
+    number_of: dict[str, int] = {}
+    set_of: dict[str, str] = {}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for name, content in sets.items():
+        try:
+            category, image_number = {}, {}
+            for one in content["categories"]:
+                category[one["id"]] = number_of.setdefault(str(one["name"]), len(number_of) + 1)
+            for one in content["images"]:
+                stem = PurePosixPath(one["file_name"]).stem
+                if stem in set_of:
+                    raise DatasetError(f"{set_of[stem]} and {name} are both for the image {stem}")
+                set_of[stem] = name
+                image_number[one["id"]] = len(images)
+                images.append({**one, "id": len(images)})
+            for one in content["annotations"]:
+                numbers = {"image_id": image_number[one["image_id"]], "category_id": category[one["category_id"]]}
+                annotations.append({**one, **numbers})
+        except (KeyError, TypeError) as error:
+            raise DatasetError(f"{name} is malformed: {type(error).__name__}: {error}") from error
+    categories = [{"id": number, "name": name} for name, number in number_of.items()]
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def _pixels_of(segmentation: Any, height: int, width: int) -> IndexArray:  # noqa: ANN401 - whatever the file holds
