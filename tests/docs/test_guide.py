@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from docs.client_pictures import DRAWINGS, PICTURES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,3 +45,7 @@ def test_every_picture_is_there_and_shown():
         shown |= {(page.parent / link).resolve() for link in links}
     assert shown >= set((ROOT / "docs" / "pictures").rglob("*.png"))
     assert [picture for picture in shown if not picture.is_file()] == []
+
+
+def test_every_picture_of_a_client_can_be_made_anew():
+    assert {f"{name}.png" for name in DRAWINGS} == {picture.name for picture in PICTURES.iterdir()}
