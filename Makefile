@@ -68,9 +68,11 @@ test-fuzz: $(DEV)/ready ## hostile files and requests for MINUTES=5, other ones 
 	for target in images tables; do if $(DEV)/bin/python -c 'import atheris' 2>/dev/null; then \
 		$(DEV)/bin/python -m tests.fuzz.coverage_guided $$target --seconds $$(( $(MINUTES) * 30 )) || exit 1; fi; done
 
-test-clients: $(CLIENTS)/ready ## the page in Chromium, demo microscopes, ImageJ, scripts (Debian: see CONTRIBUTING.md)
-	MONOLAYER_TEST_IMAGEJ=$(wildcard /usr/share/java/ij.jar) $(CLIENTS)/bin/python -m pytest -rs tests/page tests/clients/microscope \
-		tests/contract/test_example_scripts.py tests/core/test_answer_forms_in_imagej.py $(ARGS)
+# The page last: the driver of the browser leaves an event loop running, in which other tests could not start theirs.
+test-clients: $(CLIENTS)/ready ## every client: the page in Chromium, demo microscopes, ImageJ, scripts, corrected answers (CONTRIBUTING.md)
+	MONOLAYER_TEST_IMAGEJ=$(wildcard /usr/share/java/ij.jar) $(CLIENTS)/bin/python -m pytest -rs tests/clients \
+		tests/contract/test_example_scripts.py tests/contract/test_corrected_answers.py \
+		tests/core/test_answer_forms_in_imagej.py tests/page $(ARGS)
 
 bench: $(DEV)/ready ## the service against its targets on this machine, in about five minutes
 	$(DEV)/bin/python -m benchmarks.service --output benchmarks/results
