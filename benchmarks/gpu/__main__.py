@@ -30,12 +30,12 @@ from monolayer_service.segmenters.session import Network
 
 PARTS = ("bare", "transfer", "agreement", "served", "turns", "options", "half", "batches")
 
-SERVED_BATCH = {256: 8, 512: 4, 1024: 1}
-"""Most tiles in a batch of the service by their side, unless a setting says otherwise."""
+SERVED_BATCH = 1
+"""Tiles in a run of the service, unless a setting says otherwise."""
 
 BATCHED_CASES = (Case(256, 8), Case(256, 32), Case(1024, 32))
 
-BATCHINGS = ((1, 3), (16, 3), (8, 0))
+BATCHINGS = ((8, 3), (16, 3), (8, 0))
 """Largest batches, and milliseconds a tile waits for others."""
 
 BARE_SHARE = 0.35
@@ -100,7 +100,7 @@ class Bench:
         networks, shapes = self.openable(), self.shapes(SWEEP)
         found = bare.sweep(networks, self.picture, shapes, self.figure_seconds, lambda: self.is_late(BARE_SHARE))
         for (name, shape), milliseconds in found.items():
-            if SERVED_BATCH[shape.side] == shape.batch:
+            if shape.batch == SERVED_BATCH:
                 self.rates[name, shape.side] = report.rate(shape, milliseconds)
         for name in networks:
             timed = {shape: found[name, shape] for shape in shapes if (name, shape) in found}

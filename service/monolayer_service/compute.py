@@ -115,11 +115,13 @@ def plan_compute(settings: Settings) -> ComputePlan:
 def network_runs(plan: ComputePlan, *, on_gpu: bool) -> NetworkRuns:
     """Decide how many runs share the machine.
 
-    On a GPU a second run copies the next batch there while the first one runs. On a CPU a frame's one small tile starts
-    beside large ones that are in the network already, instead of waiting for up to sixteen times its own length.
+    A frame's one small tile starts beside large ones that are in the network already, instead of waiting for up to
+    sixteen times its own length. On a GPU there is one run besides: a second one in the same session would need as
+    much memory again, and copying what it brings takes too little time to be worth hiding. A guest is of another size,
+    so in a session of its own.
     """
     if on_gpu:
-        return NetworkRuns(at_once=2, guests=0, one_takes_all=False)
+        return NetworkRuns(at_once=1, guests=1, one_takes_all=False)
     return NetworkRuns(at_once=plan.network_runs, guests=1, one_takes_all=True)
 
 

@@ -14,14 +14,16 @@ from typing import Literal, TypeAlias
 import structlog
 
 from monolayer_core.errors import MonolayerError, PredictionError
-from monolayer_core.model_card import read_card, verify_files
+from monolayer_core.model_card import ModelCard, read_card, verify_files
 from monolayer_service.compute import ComputePlan
 from monolayer_service.errors import NotReadyError, UnknownModelError
 from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.bundle import open_bundle
 from monolayer_service.segmenters.faults import FaultTolerantEngine
-from monolayer_service.segmenters.onnx import OnnxSegmenter
+from monolayer_service.segmenters.gpu_runs import GpuMemory
+from monolayer_service.segmenters.onnx import OnnxSegmenter, usable_sides
 from monolayer_service.segmenters.runtime import CUDA
+from monolayer_service.segmenters.session import Network
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.memory import resident_bytes
 from monolayer_service.telemetry.metrics import Metrics
@@ -148,8 +150,24 @@ def load_registry(
         log.error("folder of bundles refused", reason=problem)
         return Registry({name: _keep(bundle, problem) for name, bundle in known.items()})
 
+    def divide_gpu(card: ModelCard) -> GpuMemory:
+        sides = usable_sides(card, settings.max_tile_side)
+        return GpuMemory.divide(settings.gpu_memory_mib * 2**20 // len(folders), sides, settings.batch_size)
+
+    open_network = functools.partial(
+        open_bundle,
+        threads=plan.network_threads,
+        precision=settings.precision,
+        cpu_runtime=settings.cpu_runtime,
+        tf32=settings.tf32,
+        gpu_memory=divide_gpu if settings.gpu_memory_mib else None,
+    )
+
     def load(folder: Path) -> Bundle:
-        return _renew(folder, known.get(folder.name), lambda: _open(folder, settings, plan, scheduler, metrics))
+        def open_anew() -> Bundle:
+            return _open(folder, functools.partial(open_network, folder), settings, scheduler, metrics)
+
+        return _renew(folder, known.get(folder.name), open_anew)
 
     registry = Registry({folder.name: load(folder) for folder in folders}, problem)
     registry.warm(settings.idle_memory_mib * 2**20)
@@ -203,15 +221,13 @@ def _keep(before: Bundle, reason: str) -> Bundle:
     return replace(before, stale_because=reason)
 
 
-def _open(folder: Path, settings: Settings, plan: ComputePlan, scheduler: TileScheduler, metrics: Metrics) -> Bundle:
-    open_network = functools.partial(
-        open_bundle,
-        folder,
-        threads=plan.network_threads,
-        precision=settings.precision,
-        cpu_runtime=settings.cpu_runtime,
-        tf32=settings.tf32,
-    )
+def _open(
+    folder: Path,
+    open_network: Callable[..., Network],
+    settings: Settings,
+    scheduler: TileScheduler,
+    metrics: Metrics,
+) -> Bundle:
     is_displaced = False
     try:
         try:

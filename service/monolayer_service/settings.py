@@ -56,16 +56,21 @@ class Settings(BaseSettings):
         description="Whether a GPU may round the factors of float32 products to ten bits (TF32): faster, and "
         "probabilities may differ from a CPU's by more than their last digit.",
     )
-    batch_size: Count = Field(
-        0,
-        description="Most tiles per run of a network; 0 means 1 on a CPU, and on a GPU 8 of 256², 4 of 512² or 1 of "
-        "1024² pixels.",
+    batch_size: PositiveInt = Field(
+        1,
+        description="Most tiles per run of a network on a GPU, and at most a megapixel; each size of batch takes its "
+        "own memory there, and the last digit of an answer may depend on what shares its batch.",
     )
     batch_wait_ms: float = Field(
         3.0,
         ge=0,
         allow_inf_nan=False,
         description="Longest time a tile waits for tiles of other requests to fill its batch, in milliseconds.",
+    )
+    gpu_memory_mib: Count = Field(
+        0,
+        description="Most memory that all networks together take on a GPU, in MiB, besides what CUDA itself needs; a "
+        "tile that does not fit its share is computed on the CPU; 0 means no bound.",
     )
     max_tile_side: PositiveInt = Field(
         1024,

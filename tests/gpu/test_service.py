@@ -1,9 +1,11 @@
 """The service on a GPU: ready there, answering as on a CPU, also while its bundles are replaced."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from benchmarks.gpu.device import memory_mib
 from benchmarks.pictures import encode_png, make_mosaic, read_picture
 from benchmarks.places import EXAMPLES, NUCLEI
 from starlette.testclient import TestClient
@@ -59,13 +61,27 @@ def test_the_same_image_has_the_same_bytes_again(cuda_client, pngs):
         assert post(cuda_client, png).content == post(cuda_client, png).content
 
 
-def test_requests_at_once_share_batches_and_each_has_its_own_answer(cuda_client, pngs):
+def test_requests_at_once_have_the_bytes_that_they_have_alone_and_take_no_more_memory(cuda_client, pngs, tell):
+    expected = [post(cuda_client, png).content for png in pngs]
+    before = memory_mib()
+    assert ask_at_once(cuda_client, pngs) == [*expected] * 6
+    after = memory_mib()
+    tell(f"memory of the GPU before and after requests at once: {before} and {after} MiB")
+    assert before is None or after - before <= 64
+
+
+def test_requests_at_once_share_batches_where_that_is_set_and_each_has_its_own_answer(models, cuda_client, pngs):
     expected = [post(cuda_client, png).json()["count"] for png in pngs]
-    order = list(range(len(pngs))) * 6
+    with TestClient(create_app(Settings(models=models, device="cuda", batch_size=8))) as client:
+        answers = ask_at_once(client, pngs)
+        assert 'monolayer_faults_total{next="cpu"}' not in client.get("/metrics").text
+    assert [json.loads(answer)["count"] for answer in answers] == [*expected] * 6
+
+
+def ask_at_once(client, pngs):
+    """Bodies of the answers to every image, six times over."""
     with ThreadPoolExecutor(12) as pool:
-        counts = list(pool.map(lambda index: post(cuda_client, pngs[index]).json()["count"], order))
-    assert counts == [expected[index] for index in order]
-    assert 'monolayer_faults_total{next="cpu"}' not in cuda_client.get("/metrics").text
+        return list(pool.map(lambda png: post(client, png).content, pngs * 6))
 
 
 def test_bundles_are_replaced_under_load_and_every_request_is_answered_on_cuda(tmp_path, pngs):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from benchmarks.gpu.device import Candidate
+from benchmarks.gpu.device import Candidate, memory_mib
 from benchmarks.pictures import encode_mosaic, read_picture
 from benchmarks.places import EXAMPLES, NUCLEI
 from starlette.testclient import TestClient
@@ -21,12 +21,14 @@ from monolayer_service.settings import Settings
 PNG = {"Content-Type": "image/png"}
 LIMITS_MIB = (32, 48, 64, 80, 96, 128, 160, 192, 256, 384)
 MIB = 1 << 20
+CUDA_ITSELF_MIB = 1024
+"""More than CUDA and its libraries take beside what is bounded."""
 
 
 @pytest.fixture
 def service(models):
-    """A service on the GPU of the test's own, with tiles of 256 pixels only."""
-    app = create_app(Settings(models=models, device="cuda", max_tile_side=256))
+    """A service on the GPU of the test's own, with tiles of 256 pixels only, up to eight in a run."""
+    app = create_app(Settings(models=models, device="cuda", max_tile_side=256, batch_size=8))
     with TestClient(app) as client:
         yield client
 
@@ -108,6 +110,19 @@ def test_a_tile_that_does_not_fit_is_answered_by_the_cpu_to_the_last_byte(models
     assert before["model"]["provider"] == CUDA
     assert found["model"]["provider"] == CPU
     assert found == post(cpu_client, png)
+
+
+@pytest.mark.parametrize("mib", [1200, 100])
+def test_a_bound_of_the_memory_holds_and_changes_no_answer(models, cpu_client, mib, tell):
+    pngs = [png_of(side) for side in (256, 512, 1024)]
+    expected = [post(cpu_client, png)["count"] for png in pngs]
+    before = memory_mib()
+    with TestClient(create_app(Settings(models=models, device="cuda", gpu_memory_mib=mib))) as client:
+        found = [post(client, png) for png in pngs]
+        after = memory_mib()
+    tell(f"a bound of {mib} MiB: from {before} to {after} MiB, {[answer['model']['provider'] for answer in found]}")
+    assert [answer["count"] for answer in found] == expected
+    assert before is None or after - before <= mib + CUDA_ITSELF_MIB
 
 
 def test_memory_that_others_have_taken_costs_speed_alone(service, cpu_of_same_tiles, tell):

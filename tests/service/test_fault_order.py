@@ -37,7 +37,7 @@ class FlakyNetwork:
 def make_engine(toy_bundles):
     card = read_card(toy_bundles / "nuclei")
 
-    def make(fails, batch_size=0, **options):
+    def make(fails, batch_size=8, **options):
         network = FlakyNetwork(card, fails, **options)
         return network, FaultTolerantEngine(network, Metrics(), batch_size=batch_size)
 
@@ -95,11 +95,10 @@ def test_a_tile_that_fails_everywhere_leaves_the_others_their_answers(make_engin
     np.testing.assert_array_equal(answers(others), TILES[1:] + 1)
 
 
-def test_batches_are_eight_on_a_gpu_and_one_on_a_cpu_unless_set(make_engine):
-    _, engine = make_engine(lambda n, provider: False)
-    assert (engine.batch_limit(CUDA, 256**2), engine.batch_limit(CPU, 256**2)) == (8, 1)
-    _, engine = make_engine(lambda n, provider: False, batch_size=3)
-    assert (engine.batch_limit(CUDA, 256**2), engine.batch_limit(CPU, 256**2)) == (3, 3)
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_batches_are_as_large_as_is_set_on_a_gpu_and_one_on_a_cpu(make_engine, batch_size):
+    _, engine = make_engine(lambda n, provider: False, batch_size=batch_size)
+    assert (engine.batch_limit(CUDA, 256**2), engine.batch_limit(CPU, 256**2)) == (batch_size, 1)
 
 
 def test_batches_to_come_are_no_larger_than_what_worked_until_it_has_worked_for_a_while(make_engine):

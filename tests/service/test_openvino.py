@@ -194,7 +194,7 @@ def test_all_networks_of_a_registry_are_trimmed(toy_bundles, make_client):
 
 
 def test_a_batch_that_fails_is_halved_and_then_an_error(bundle):
-    engine = FaultTolerantEngine(open_with_openvino(bundle), Metrics(), batch_size=0)
+    engine = FaultTolerantEngine(open_with_openvino(bundle), Metrics(), batch_size=1)
     outcomes = engine.run(np.zeros((2, 64, 64, 7), np.uint8), OPENVINO, alone=True)
     assert [type(outcome.answer) for outcome in outcomes] == [PredictionError] * 2
     assert {outcome.device for outcome in outcomes} == {OPENVINO}
@@ -275,7 +275,7 @@ def test_the_scheduler_runs_it_alone_and_shared_with_one_answer(toy, monkeypatch
 
     monkeypatch.setattr(toy, "run", note)
     scheduler = TileScheduler(Metrics(), patience_seconds=0.0)
-    engine = FaultTolerantEngine(toy, Metrics(), batch_size=0)
+    engine = FaultTolerantEngine(toy, Metrics(), batch_size=1)
     with scheduler.open(engine, toy.wanted, tiles.size, Cancellation(), lambda _: None) as stream:
         queued = [scheduler.submit(stream._job, tile) for tile in tiles[:3]]
         scheduler.start(2, one_takes_all=True)

@@ -109,7 +109,7 @@ def test_the_cores_are_divided_in_one_place():
     plan = plan_compute(Settings(threads=2))
     assert plan == ComputePlan(NetworkThreads(alone=2, shared=1), 2, running_requests=4, opencv_threads=1)
     assert network_runs(plan, on_gpu=False) == NetworkRuns(at_once=2, guests=1, one_takes_all=True)
-    assert network_runs(plan, on_gpu=True) == NetworkRuns(at_once=2, guests=0, one_takes_all=False)
+    assert network_runs(plan, on_gpu=True) == NetworkRuns(at_once=1, guests=1, one_takes_all=False)
     assert plan_compute(Settings(threads=1)) == ComputePlan(NetworkThreads(1, 1), 1, 3, 1)
 
 

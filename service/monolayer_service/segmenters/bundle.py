@@ -5,7 +5,7 @@ was compared is what answers, also after the folder has changed.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -16,6 +16,7 @@ from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError
 from monolayer_core.model_card import TEST_INPUT_NAME, ModelCard, Precision, read_card, read_verified
 from monolayer_service.compute import NetworkThreads
+from monolayer_service.segmenters.gpu_runs import GpuMemory
 from monolayer_service.segmenters.runtime import CUDA, INPUT_NAME, OPENVINO, OUTPUT_NAME, Port, Session, TileSize
 from monolayer_service.segmenters.session import Network
 from monolayer_service.settings import CpuRuntime
@@ -47,10 +48,12 @@ def open_bundle(
     precision: PrecisionChoice = "auto",
     cpu_runtime: CpuRuntime = "onnxruntime",
     tf32: bool = False,
+    gpu_memory: Callable[[ModelCard], GpuMemory] | None = None,
 ) -> Network:
     """Open and verify a bundle.
 
-    The float32 file and the one that is to answer are both held against the test tensors, on the provider that answers.
+    The float32 file and the one that is to answer are both held against the test tensors, on the provider that answers,
+    in runs of one tile.
 
     Parameters
     ----------
@@ -66,6 +69,8 @@ def open_bundle(
         What computes on a CPU.
     tf32
         Whether a GPU may round the factors of float32 products to ten bits.
+    gpu_memory
+        Gives what the network of a card may take on a GPU; no bound without it.
 
     Raises
     ------
@@ -95,10 +100,12 @@ def open_bundle(
             precision=kind,
             cpu_runtime=cpu_runtime,
             tf32=tf32,
+            gpu_memory=gpu_memory and gpu_memory(card),
         )
         size = TileSize(*tiles.shape[1:3])
-        _compare_graph(network.open(size, batch=len(tiles)), card, size)
-        _compare_answer(network.run(tiles), _read_tensor(contents, own[1]), tolerance_of(kind, network.provider))
+        _compare_graph(network.open(size), card, size)
+        answer = np.concatenate([network.run(tile[np.newaxis]) for tile in tiles])
+        _compare_answer(answer, _read_tensor(contents, own[1]), tolerance_of(kind, network.provider))
         return network
 
     network = open_verified("float32")
@@ -142,7 +149,7 @@ def _read_tensor(contents: Mapping[str, bytes], name: str) -> TileBatch:
         tensor: TileBatch = np.lib.format.read_array(io.BytesIO(contents[name]), allow_pickle=False)
     except (EOFError, MemoryError, ValueError) as error:  # a header may announce more than there is memory for
         raise BundleError(f"{name} cannot be read: {error}") from error
-    if tensor.ndim != 4 or tensor.dtype != np.uint8:
+    if tensor.ndim != 4 or tensor.dtype != np.uint8 or tensor.size == 0:
         raise BundleError(f"{name} is {tensor.dtype} {tensor.shape}, not uint8 (n, y, x, c)")
     return tensor
 

@@ -5,18 +5,15 @@ import structlog
 from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import PredictionError
 from monolayer_service.scheduler.tile_queue import TileOutcome
+from monolayer_service.segmenters.gpu_runs import batch_limit
 from monolayer_service.segmenters.runtime import CUDA, TileSize
 from monolayer_service.segmenters.session import Network
 from monolayer_service.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-CPU_BATCH_SIZE, CUDA_BATCH_SIZE = 1, 8
-"""Unless a setting says otherwise: on a CPU a batch gains nothing and costs memory."""
-
-CUDA_BATCH_PX = 1 << 20
-"""Most pixels in a batch of more than one tile, unless a setting says otherwise: a tile of 1024 pixels keeps a GPU
-busy by itself, and eight of them would hold gigabytes."""
+CPU_BATCH_SIZE = 1
+"""A batch gains nothing there and costs memory."""
 
 GROW_AFTER_RUNS = 64
 """Runs without a fault after which a batch that had to be halved may be twice as large again."""
@@ -29,6 +26,11 @@ class FaultTolerantEngine:
     caller's to decide. Once a tile has needed the CPU the rest of its batch goes there, and the scheduler keeps the
     requests of these tiles there. Batches to come are no larger than what worked, for a while: memory that did not
     suffice is not asked for again at once.
+
+    Parameters
+    ----------
+    batch_size
+        Most tiles in a run on a GPU.
     """
 
     def __init__(self, network: Network, metrics: Metrics, *, batch_size: int) -> None:
@@ -41,8 +43,7 @@ class FaultTolerantEngine:
     def batch_limit(self, device: str, tile_px: int) -> int:
         """Give the most tiles in one run; see `scheduler.tile_queue.Engine`."""
         on_gpu = device == self.network.provider == CUDA
-        fitting = min(CUDA_BATCH_SIZE, max(1, CUDA_BATCH_PX // tile_px)) if on_gpu else CPU_BATCH_SIZE
-        limit = self._batch_size or fitting
+        limit = batch_limit(tile_px, self._batch_size) if on_gpu else CPU_BATCH_SIZE
         return limit if self._ceiling is None else min(limit, self._ceiling)
 
     def run(self, tiles: TileBatch, device: str, *, alone: bool) -> list[TileOutcome]:

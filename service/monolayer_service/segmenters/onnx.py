@@ -28,6 +28,10 @@ class OnnxSegmenter:
         self.tile_sides = usable_sides(engine.network.card, max_tile_side)
         self._engine = engine
         self._scheduler = scheduler
+        if self.network.provider == CUDA:  # a session there holds its memory for good, also that of the test tensors
+            for size in self.network.warm_sizes:
+                if size.height != size.width or size.width not in self.tile_sides:
+                    self.network.close(size)
 
     @property
     def network(self) -> Network:

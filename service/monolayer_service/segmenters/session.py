@@ -17,6 +17,7 @@ from monolayer_core.arrays import TileBatch
 from monolayer_core.errors import BundleError, PredictionError
 from monolayer_core.model_card import ModelCard, Precision
 from monolayer_service.compute import NetworkThreads
+from monolayer_service.segmenters.gpu_runs import GpuMemory
 from monolayer_service.segmenters.onnxruntime_session import OrtSession, cuda_options
 from monolayer_service.segmenters.runtime import CUDA, OPENVINO, PROCESSOR_PROVIDERS, Session, SessionKey, TileSize
 from monolayer_service.settings import CpuRuntime
@@ -38,6 +39,8 @@ class Network:
         Its content, whose digest stands in the card.
     tf32
         Whether a GPU may round the factors of float32 products to ten bits.
+    gpu_memory
+        What all sessions may take on a GPU; no bound without it.
 
     Attributes
     ----------
@@ -62,6 +65,7 @@ class Network:
         precision: Precision = "float32",
         cpu_runtime: CpuRuntime = "onnxruntime",
         tf32: bool = False,
+        gpu_memory: GpuMemory | None = None,
     ) -> None:
         self.card = card
         self.precision = precision
@@ -73,6 +77,7 @@ class Network:
         self._model = model
         self._threads = threads
         self._cuda_options = cuda_options(tensor_cores=tf32 or precision == "float16")
+        self._gpu_memory = gpu_memory
         self._sessions: dict[SessionKey, Session] = {}
         self._lock = threading.Lock()
 
@@ -186,7 +191,7 @@ class Network:
     def _create(self, key: SessionKey) -> Session:
         try:
             if key.provider != OPENVINO:
-                return OrtSession(self._model, key, self._cuda_options)
+                return OrtSession(self._model, key, self._cuda_options | self._memory_limit(key))
             from monolayer_service.segmenters.openvino_session import OpenVinoSession
 
             return OpenVinoSession(self._model, key)
@@ -194,3 +199,8 @@ class Network:
             if key.provider == CUDA:
                 raise PredictionError(f"{self._file} cannot be loaded on a GPU: {error}") from error
             raise BundleError(f"{self._file} cannot be loaded: {error}") from error
+
+    def _memory_limit(self, key: SessionKey) -> dict[str, str]:
+        if self._gpu_memory is None or key.provider != CUDA:
+            return {}
+        return {"gpu_mem_limit": str(self._gpu_memory.of_session(key))}
