@@ -127,7 +127,7 @@ def choice_table(found: Mapping[tuple[str, Shape], Choice | str]) -> str:
 
 
 def served_table(found: Found, bare_rates: Mapping[int, float]) -> str:
-    """`bare_rates` are megapixels a second of the bare network by image side, in the service's own batches."""
+    """`bare_rates` are megapixels a second of bare runs of one tile by image side, as the service makes them."""
     header = ["images", "images/s", "Mpx/s", "of bare", "median ms", "p99 ms", "tiles a run", "network busy"]
     header += ["processor ms", "cores busy", "generator"]
     rows = []
