@@ -147,6 +147,13 @@ def test_test_tensors_of_another_type_are_refused(bundle):
         open_on_cpu(bundle)
 
 
+def test_test_tensors_without_a_tile_prove_nothing(bundle):
+    np.save(bundle / "test_input.npy", np.zeros((0, 32, 32, 1), np.uint8))
+    rewrite_card(bundle)
+    with pytest.raises(BundleError, match=r"test_input\.npy is uint8 \(0, 32, 32, 1\)"):
+        open_on_cpu(bundle)
+
+
 def test_pickled_test_tensors_are_refused(bundle):
     np.save(bundle / "test_input.npy", np.array([{}]), allow_pickle=True)
     rewrite_card(bundle)
