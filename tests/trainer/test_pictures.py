@@ -5,7 +5,7 @@ import numpy as np
 
 from monolayer_trainer.architecture_picture import Stage, draw_architecture, stages
 from monolayer_trainer.config import TrainConfig
-from monolayer_trainer.curves import draw_curves
+from monolayer_trainer.curves import draw_curves, points_of
 from monolayer_trainer.displays import SHOWN_SIDE, cut_out
 from monolayer_trainer.pictures import CAPTION_PX, GAP_PX, draw_row, draw_sheet, write_png
 from monolayer_trainer.scoring import Example
@@ -70,3 +70,13 @@ def test_architecture_and_curves_become_pictures(tmp_path):
     draw_curves(rows, tmp_path / "curves.png")
     for name in ("network.png", "curves.png"):
         assert np.ptp(cv2.imread(str(tmp_path / name))) > 100, "something is drawn"
+
+
+def test_a_figure_that_a_run_never_had_has_no_panel(tmp_path):
+    rows = [{"epoch": "1", "loss": "2", "dice": "0.5"}, {"epoch": "2", "loss": "1", "dice": ""}]
+    draw_curves(rows, tmp_path / "two.png")
+    draw_curves([row | {"score": "0.3", "learning_rate": "1e-3"} for row in rows], tmp_path / "four.png")
+    heights = [cv2.imread(str(tmp_path / name)).shape[0] for name in ("two.png", "four.png")]
+    assert heights[1] == 2 * heights[0]
+    assert points_of(rows, "dice") == [(1, 0.5)]
+    assert points_of(rows, "score") == []
