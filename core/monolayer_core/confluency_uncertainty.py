@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.card_blocks import ConfluencyUncertainty
+from monolayer_core.levels import count_each
 
 COVERAGE = 0.9
 """Share of images whose true confluency lies within the interval."""
@@ -49,7 +50,7 @@ def uncertain_percent(foreground: npt.NDArray[np.uint8]) -> float:
     >>> uncertain_percent(np.array([[0, 255], [0, 51]], dtype=np.uint8))  # a quarter of the pixels has 4 x 0.2 x 0.8
     16.0
     """
-    return uncertain_percent_of(np.bincount(foreground.ravel(), minlength=256))
+    return uncertain_percent_of(count_each(foreground))
 
 
 def uncertain_percent_of(counts: npt.NDArray[np.int64]) -> float:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from monolayer_core.arrays import LabelImage, Mask
 from monolayer_core.measure import mean_values
-from monolayer_core.row_runs import RowRuns, find_row_runs
+from monolayer_core.row_runs import RowRuns, find_piece_runs, find_row_runs
 from monolayer_core.row_source import ArrayRows
 
 FOREGROUND_CONNECTIVITY: Final = 8
@@ -74,13 +74,12 @@ def fill_holes(mask: Mask, max_hole_area_px: int) -> Mask:
     """
     if max_hole_area_px <= 0:
         return mask
-    _, components = cv2.connectedComponents((~mask).view(np.uint8), connectivity=BACKGROUND_CONNECTIVITY)
-    pieces = np.asarray(components, dtype=np.int32)
-    is_hole = find_row_runs(pieces).areas_px <= max_hole_area_px
-    is_hole[_labels_at_edges(pieces) - 1] = False
-    if not is_hole.any():
+    ground = find_connected_runs(~mask, BACKGROUND_CONNECTIVITY)
+    holes = ground.keep((ground.areas_px <= max_hole_area_px) & ~ground.at_edge)
+    if not holes.count:
         return mask
-    filled: Mask = mask | np.take(np.append(False, is_hole), pieces, mode="clip")
+    filled = mask.copy()
+    filled.ravel()[holes.flat_pixels()] = True
     return filled
 
 
@@ -107,9 +106,14 @@ def seeds_from_map(
     int32 (y, x)
         1 to N for the seeds, in the raster order of their first pixels.
     """
-    core = above(seed_map, threshold) & mask
-    _, seeds = cv2.connectedComponents(core.view(np.uint8), connectivity=FOREGROUND_CONNECTIVITY)
-    return remove_small(np.asarray(seeds, dtype=np.int32), min_area_px)
+    seeds = find_connected_runs(above(seed_map, threshold) & mask, FOREGROUND_CONNECTIVITY)
+    return drop_small(seeds, min_area_px).paint()
+
+
+def find_connected_runs(mask: Mask, connectivity: int) -> RowRuns:
+    """Find the runs of the connected pieces of a mask; `connectivity` is 4 or 8."""
+    _, pieces = cv2.connectedComponents(mask.view(np.uint8), connectivity=connectivity)
+    return find_piece_runs(mask, np.asarray(pieces, dtype=np.int32))
 
 
 def remove_small(labels: LabelImage, min_area_px: int) -> LabelImage:
@@ -157,9 +161,3 @@ def drop_faint(runs: RowRuns, foreground: npt.NDArray[np.uint8], min_score: floa
 def drop_border(runs: RowRuns) -> RowRuns:
     """Drop objects that touch the edge of the image; the others are numbered anew, see `RowRuns.keep`."""
     return runs.keep(~runs.at_edge)
-
-
-def _labels_at_edges(labels: LabelImage) -> npt.NDArray[np.int32]:
-    """Labels above 0 along the four edges of the image, some of them repeatedly."""
-    edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    return edges[edges > 0]

@@ -13,6 +13,7 @@ space of features that hold no matter how large the image is and change little w
 At most about one megapixel is looked at, in windows at full resolution.
 """
 
+import functools
 import math
 
 import cv2
@@ -20,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monolayer_core.arrays import ImageRegions
-from monolayer_core.card_blocks import LikenessFeature, TrainingLikeness
+from monolayer_core.card_blocks import ImageKind, LikenessFeature, TrainingLikeness
+from monolayer_core.levels import count_each
 
 GREY_FEATURES: tuple[LikenessFeature, ...] = (
     "grey_05",
@@ -85,7 +87,7 @@ def describe(image: ImageRegions) -> npt.NDArray[np.float64]:
             if image.shape[2] == 3:
                 colours += _colour_sums(half)
                 half = np.asarray(cv2.cvtColor(half, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-            counts += np.bincount(half.ravel(), minlength=256)
+            counts += count_each(half)
             level = np.asarray(cv2.pyrDown(half), dtype=np.float32)
             details[0] += _detail_sums(level)
             details[1] += _detail_sums(np.asarray(cv2.pyrDown(level), dtype=np.float32))
@@ -116,10 +118,17 @@ def distances(features: npt.NDArray[np.float64], likeness: TrainingLikeness) -> 
     """Distances ``(image,)`` of described images ``(image, feature)`` from the nearest kind."""
     found = []
     for kind in likeness.kinds:
-        whitening = np.zeros((len(kind.centre), len(kind.centre)))
-        whitening[np.tril_indices(len(kind.centre))] = np.concatenate(kind.whitening)
-        found.append(np.linalg.norm((features - np.array(kind.centre)) @ whitening.T, axis=1))
+        centre, whitening = _arrays_of(kind)
+        found.append(np.linalg.norm((features - centre) @ whitening.T, axis=1))
     return np.asarray(np.min(found, axis=0))
+
+
+@functools.lru_cache(maxsize=64)
+def _arrays_of(kind: ImageKind) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Centre and whitening matrix of a kind; made once, since they cost as much as the rest of a distance tenfold."""
+    whitening = np.zeros((len(kind.centre), len(kind.centre)))
+    whitening[np.tril_indices(len(kind.centre))] = np.concatenate(kind.whitening)
+    return np.array(kind.centre), whitening
 
 
 def _windows(side: int) -> list[slice]:

@@ -171,7 +171,7 @@ def _unevenness(source: RowSource, levels: Levels) -> float:
     rows, columns = (places * source.height).astype(int), (places * source.width).astype(int)
     together = max(1, _READ_PX * len(rows) // (source.height * source.width))
     read = [
-        source.read(slice(int(near[0]), int(near[-1]) + 1))[np.ix_(near - near[0], columns)]
+        source.read(slice(int(near[0]), int(near[-1]) + 1))[near - near[0]].take(columns, axis=1)
         for near in np.split(rows, range(together, len(rows), together))
     ]
     samples = levels.place(np.concatenate(read))

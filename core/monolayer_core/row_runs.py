@@ -7,14 +7,19 @@ encodings.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from monolayer_core.arrays import LabelImage
+from monolayer_core.arrays import LabelImage, Mask
 
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
+
+_SUMMED_BY_INTEGRAL = (np.uint8, np.uint16)
+"""Types of which the integral image of a band is exact, and cheaper than a sum for each run."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,19 @@ class RowRuns:
             self.width,
         )
 
+    def flat_pixels(self) -> Int64Array:
+        """Flat indices of all pixels of all objects, ascending.
+
+        Examples
+        --------
+        >>> find_row_runs(np.array([[0, 1, 1], [2, 0, 0], [2, 2, 0]])).flat_pixels()
+        array([1, 2, 3, 6, 7])
+        """
+        ends = np.cumsum(self.lengths)
+        # What a run's first pixel is ahead of its place in the list.
+        ahead = self.y * self.width + self.x - (ends - self.lengths)
+        return np.repeat(ahead, self.lengths) + np.arange(int(self.lengths.sum()))
+
     def paint(self, rows: slice | None = None) -> LabelImage:
         """Paint the objects: a label image of the whole image, or of the rows from ``rows.start`` to ``rows.stop``.
 
@@ -122,6 +140,13 @@ class RowRuns:
     def sums(self, plane: npt.NDArray[np.number]) -> Float64Array:
         """Sum the pixel values of a ``(y, x)`` image over each object, ``(count,)``; exact for integers."""
         starts = self.y * self.width + self.x
+        if plane.dtype in _SUMMED_BY_INTEGRAL:
+            # The rectangle of one row that is the run, from four corners of the integral image; float64 is exact here.
+            integral = np.asarray(cv2.integral(cast("npt.NDArray[np.uint16]", plane), sdepth=cv2.CV_64F))
+            above, below = integral[:-1, :].ravel(), integral[1:, :].ravel()
+            left = starts + self.y  # a row of the integral image is one longer
+            right = left + self.lengths
+            return self.totals(below[right] - below[left] - (above[right] - above[left]))
         borders = np.column_stack([starts, starts + self.lengths]).ravel()
         if borders.size and borders[-1] == plane.size:
             borders = borders[:-1]  # the last run ends with the image; reduceat sums up to the end by itself
@@ -147,10 +172,29 @@ class PaintedRows:
 
 def find_row_runs(labels: LabelImage) -> RowRuns:
     """Find the horizontal runs of all objects in one pass over the label image."""
+    return _find_runs(labels, labels)
+
+
+def find_piece_runs(mask: Mask, pieces: LabelImage) -> RowRuns:
+    """Find what `find_row_runs` finds in the connected pieces of a mask, at a third of the price.
+
+    Neighbours in a row belong to one piece, so that its runs are those of the mask.
+
+    Parameters
+    ----------
+    mask : bool (y, x)
+    pieces : int32 (y, x)
+        0 outside the mask, elsewhere the number of the 4- or 8-connected piece.
+    """
+    return _find_runs(mask.view(np.uint8), pieces)
+
+
+def _find_runs(changing: npt.NDArray[np.integer], labels: LabelImage) -> RowRuns:
+    """Find the runs of labels that change within a row exactly where `changing` does."""
     height, width = labels.shape
     is_start = np.empty((height, width), dtype=np.bool_)
     is_start[:, :1] = True
-    np.not_equal(labels[:, 1:], labels[:, :-1], out=is_start[:, 1:])
+    np.not_equal(changing[:, 1:], changing[:, :-1], out=is_start[:, 1:])
     starts = np.flatnonzero(is_start)
     lengths = np.diff(starts, append=labels.size)
     found = labels.ravel()[starts]

@@ -1,11 +1,13 @@
 """Horizontal runs describe a label image completely."""
 
+import cv2
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from monolayer_core.row_runs import find_row_runs
+from monolayer_core.row_runs import find_piece_runs, find_row_runs
 
 label_images = hnp.arrays(
     np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=10), elements=st.sampled_from([0, 1, 1, 2, 4])
@@ -31,13 +33,34 @@ def test_runs_are_as_long_as_can_be_and_in_raster_order(labels):
     assert (runs.labels[1:] != runs.labels[:-1])[ends_at_next].all()
 
 
-@given(label_images, st.sampled_from([np.uint8, np.float64]))
+@given(label_images, st.sampled_from([np.uint8, np.uint16, np.int32, np.float64]))
 def test_sums_and_areas_are_those_of_boolean_masks(labels, dtype):
     plane = np.arange(labels.size).reshape(labels.shape).astype(dtype)
     runs = find_row_runs(labels)
     numbers = range(1, labels.max() + 1)
     assert runs.areas_px.tolist() == [(labels == number).sum() for number in numbers]
     assert runs.sums(plane).tolist() == [plane[labels == number].sum() for number in numbers]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_sums_of_the_largest_values_are_exact(dtype):
+    largest = np.iinfo(dtype).max
+    runs = find_row_runs(np.ones((600, 900), dtype=np.int32))
+    assert runs.sums(np.full((600, 900), largest, dtype=dtype)).tolist() == [600 * 900 * largest]
+
+
+@given(hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=10)), st.sampled_from([4, 8]))
+def test_runs_of_pieces_are_those_of_their_label_image(mask, connectivity):
+    _, pieces = cv2.connectedComponents(mask.view(np.uint8), connectivity=connectivity)
+    found, expected = find_piece_runs(mask, pieces), find_row_runs(pieces)
+    assert found.count == expected.count
+    for name in ("labels", "y", "x", "lengths"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@given(label_images)
+def test_flat_pixels_are_those_that_are_not_background(labels):
+    assert find_row_runs(labels).flat_pixels().tolist() == np.flatnonzero(labels).tolist()
 
 
 @given(label_images, st.data())
