@@ -107,13 +107,15 @@ def _bands(height: int) -> list[slice]:
 
 
 def _sums(image: ImageUInt8, step: int) -> npt.NDArray[np.float64]:
-    fine_image = cv2.GaussianBlur(image, (5, 5), _FINE)
     middle_image = cv2.GaussianBlur(image, (11, 11), _MIDDLE)
     coarse_image = cv2.GaussianBlur(cv2.pyrDown(image), (11, 11), _COARSE_AT_HALF_SIZE)
     grid = _Grid(coarse_image.shape[0], coarse_image.shape[1], step)
-    fine, middle = grid.energy(fine_image, 2), grid.energy(middle_image, 2)
-    coarse = grid.energy(coarse_image, 1)
-    band = cv2.subtract(grid.cut(middle_image, 2), grid.cut(coarse_image, 1), dtype=cv2.CV_32F)
+    fine_columns = _Columns.of(cv2.GaussianBlur(image, (5, 5), _FINE))
+    middle_columns = _Columns.of(middle_image)
+    coarse_columns = _Columns(coarse_image, None)
+    fine, middle = grid.energy(fine_columns), grid.energy(middle_columns)
+    coarse = grid.energy(coarse_columns)
+    band = cv2.subtract(grid.cut(middle_columns), grid.cut(coarse_columns), dtype=cv2.CV_32F)
     band = cv2.multiply(band, band)
     return np.array(
         [
@@ -125,10 +127,27 @@ def _sums(image: ImageUInt8, step: int) -> npt.NDArray[np.float64]:
             coarse.sum(),
             np.vdot(band, band),
             band.sum(),
-            grid.grain(image),
+            grid.grain(_Columns.of(image)),
             band.size,
         ]
     )
+
+
+class _Columns(NamedTuple):
+    """An image at full size by its even and its odd columns, or one at half size, which has no odd ones.
+
+    OpenCV takes every other row of an array as it is, but copies one of every other column at each call.
+    """
+
+    even: _Grey
+    odd: _Grey | None
+
+    @classmethod
+    def of(cls, image: _Grey) -> "_Columns":
+        """Take an image at full size apart; of an odd number of columns the last one is left out."""
+        height, half = image.shape[0], image.shape[1] // 2
+        even, odd = cv2.split(np.ascontiguousarray(image[:, : 2 * half]).reshape(height, half, 2))
+        return cls(even, odd)
 
 
 class _Grid(NamedTuple):
@@ -138,26 +157,32 @@ class _Grid(NamedTuple):
     width: int
     step: int
 
-    def cut(self, image: _Grey, scale: int, y: int = 0, x: int = 0) -> _Grey:
-        """Take the places out of an image of `scale` times the grid's size, shifted by (y, x)."""
+    def cut(self, image: _Columns, y: int = 0, x: int = 0) -> _Grey:
+        """Take the places, shifted by (y, x) of -1 to 1, out of an image."""
+        scale = 1 if image.odd is None else 2
         rows = slice(scale + y, scale * (self.height - 2) + y + 1, scale * self.step)
-        return image[rows, scale + x : scale * (self.width - 2) + x + 1 : scale]
+        if image.odd is None:
+            return image.even[rows, 1 + x : self.width - 1 + x]
+        if x == 0:
+            return image.even[rows, 1 : self.width - 1]
+        first = (x + 1) // 2  # left of the even column of the same number lies the odd one before
+        return image.odd[rows, first : first + self.width - 2]
 
-    def energy(self, image: _Grey, scale: int) -> npt.NDArray[np.float32]:
+    def energy(self, image: _Columns) -> npt.NDArray[np.float32]:
         """Squared central differences, both directions summed."""
-        dx = cv2.subtract(self.cut(image, scale, x=1), self.cut(image, scale, x=-1), dtype=cv2.CV_32F)
-        dy = cv2.subtract(self.cut(image, scale, y=1), self.cut(image, scale, y=-1), dtype=cv2.CV_32F)
+        dx = cv2.subtract(self.cut(image, x=1), self.cut(image, x=-1), dtype=cv2.CV_32F)
+        dy = cv2.subtract(self.cut(image, y=1), self.cut(image, y=-1), dtype=cv2.CV_32F)
         return np.asarray(cv2.add(cv2.multiply(dx, dx), cv2.multiply(dy, dy)), dtype=np.float32)
 
-    def grain(self, image: _Grey) -> float:
+    def grain(self, image: _Columns) -> float:
         """Sum of the absolute values after the filter [1 -2 1] along both axes, which edges and slopes hardly pass.
 
         J. Immerkaer, "Fast noise variance estimation", Computer Vision and Image Understanding 64 (1996) 300-302.
         """
         columns = []
         for x in (-1, 0, 1):
-            outer = cv2.add(self.cut(image, 2, -1, x), self.cut(image, 2, 1, x), dtype=cv2.CV_16S)
-            inner = cv2.add(self.cut(image, 2, 0, x), self.cut(image, 2, 0, x), dtype=cv2.CV_16S)
-            columns.append(cv2.subtract(outer, inner))
+            inner = self.cut(image, 0, x)
+            outer = cv2.add(self.cut(image, -1, x), self.cut(image, 1, x), dtype=cv2.CV_16S)
+            columns.append(cv2.subtract(outer, cv2.add(inner, inner, dtype=cv2.CV_16S)))
         left, middle, right = columns
         return float(cv2.norm(cv2.subtract(cv2.add(left, right), cv2.add(middle, middle)), cv2.NORM_L1))
