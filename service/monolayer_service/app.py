@@ -20,7 +20,7 @@ from monolayer_service.compute import apply_plan, network_runs, plan_compute
 from monolayer_service.containment import contained
 from monolayer_service.dependencies import Services
 from monolayer_service.errors import install_handlers
-from monolayer_service.housekeeping import keep_house
+from monolayer_service.housekeeping import keep_freed_memory, keep_house
 from monolayer_service.registry import load_registry
 from monolayer_service.reloading import Reloader, show_states
 from monolayer_service.routes import (
@@ -57,6 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         plan = plan_compute(settings)
         apply_plan(plan)
+        keep_freed_memory()
         gate = Gate(GateLimits.of(settings, plan.running_requests), metrics)
         scheduler = TileScheduler(metrics, patience_seconds=settings.batch_wait_ms / 1000)
         load = functools.partial(load_registry, settings, plan, scheduler, metrics)

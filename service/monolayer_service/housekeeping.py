@@ -1,8 +1,8 @@
 """Memory is given back when nothing runs.
 
 The runtimes keep what their largest runs once took, because giving it back after every run costs a quarter of the
-speed; and the C library keeps what threads have freed. Both are trimmed once the service has had nothing to do for a
-while.
+speed; and the C library keeps what threads have freed, which it is told to (`keep_freed_memory`). Both are trimmed once
+the service has had nothing to do for a while.
 """
 
 import asyncio
@@ -61,15 +61,33 @@ def give_back_memory(registry: Registry) -> None:
     """Trim the runtime's memory and the C library's."""
     before = resident_bytes() or 0
     registry.trim()
-    if (trim := _malloc_trim()) is not None:
+    if (trim := _glibc("malloc_trim")) is not None:
         trim(0)
     log.info("memory given back", before_mib=before >> 20, after_mib=(resident_bytes() or 0) >> 20)
 
 
-def _malloc_trim() -> Callable[[int], int] | None:
-    """Give glibc's ``malloc_trim``; other C libraries have none."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of malloc.h
+_KEPT_BYTES = 256 << 20
+_LARGE_BYTES = 32 << 20  # the most that glibc takes
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep what is freed while requests come; elsewhere nothing happens.
+
+    Left to itself it gives the layers of a 1024² image back after every step, and the system clears their pages anew
+    for the next: a fifth of the processor time. It also keeps a heap for each thread, whose end `malloc_trim` never
+    gives back; all threads share one heap instead. Arrays of 32 MiB and more come from the system as before.
+    """
+    if (tune := _glibc("mallopt")) is not None:
+        tune(_ARENA_MAX, 1)
+        tune(_TRIM_THRESHOLD, _KEPT_BYTES)
+        tune(_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+def _glibc(name: str) -> Callable[..., int] | None:
+    """Give a function of glibc that other C libraries have not."""
     try:
-        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+        function: Callable[..., int] = getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError, TypeError):
         return None
-    return trim
+    return function

@@ -1,4 +1,7 @@
 import asyncio
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -105,6 +108,36 @@ def test_networks_still_answer_after_their_memory_was_given_back(toy_bundles, mo
     np.testing.assert_array_equal(network.run(tiles), before)
     monkeypatch.setattr(housekeeping.ctypes, "CDLL", lambda _: object())
     give_back_memory(registry)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are not told anything")
+def test_what_one_image_took_is_there_for_the_next_and_goes_back_in_the_end():
+    """In a process of its own, whose memory nothing else has touched."""
+    code = """
+import ctypes, resource, threading
+import numpy as np
+from monolayer_service.housekeeping import keep_freed_memory
+from monolayer_service.telemetry.memory import resident_bytes
+def layers():
+    return [np.ones(4 << 20, dtype=np.uint8) for _ in range(20)]
+def images():
+    for _ in range(3):
+        layers()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    layers()
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+faults = []
+keep_freed_memory()
+for _ in range(2):
+    thread = threading.Thread(target=images)
+    thread.start()
+    thread.join()
+assert max(faults) < 100, faults
+kept = resident_bytes()
+ctypes.CDLL(None).malloc_trim(0)
+assert resident_bytes() < kept - (60 << 20)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_a_service_without_networks_has_nothing_of_theirs_to_trim(tmp_path):
