@@ -7,7 +7,6 @@ the same bytes.
 import io
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from itertools import repeat
 from typing import Any
@@ -138,12 +137,12 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
             "dtype": str(image.rows.dtype),
             "pixel_size_um": image.pixel_size_um,
             "axes": image.axes,
-            "plane": None if image.plane == ChosenPlane() else asdict(image.plane),
+            "plane": None if image.plane == ChosenPlane() else image.plane,
             "sha256": source.sha256,
         },
         "method": found.method,
-        "model": None if analysis.model is None else asdict(analysis.model),
-        "fallback": None if analysis.fallback is None else asdict(analysis.fallback),
+        "model": analysis.model,
+        "fallback": analysis.fallback,
         "confluency": {
             "percent": round(found.confluency_percent, DECIMALS),
             "of": analysis.confluency_of,
@@ -154,7 +153,7 @@ def _summary(analysis: Analysis, options: Options) -> dict[str, Any]:
         "count": len(found.class_ids),
         "counts": counts,
         **({"ratios": _ratios(counts)} if len(counts) > 1 else {}),
-        "quality": asdict(quality) | {"flags": flags},
+        "quality": vars(quality) | {"flags": flags},
     }
     if found.kmeans is not None:
         summary["kmeans"] = {

@@ -6,6 +6,7 @@ anything of the caller's and is given back unchanged.
 """
 
 import difflib
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -143,9 +144,11 @@ def acts_of(field: FieldInfo) -> Acts:
     return next((note for note in field.metadata if isinstance(note, Acts)), Acts(calls=SINGLE))
 
 
-def known_names(call: Call) -> list[str]:
+@functools.cache
+def known_names(call: Call) -> tuple[str, ...]:
     """Names of the query parameters a call knows, ``echo.*`` apart."""
-    return [name for name, field in Options.model_fields.items() if name != "echo" and call in acts_of(field).calls]
+    fields = Options.model_fields.items()
+    return tuple(name for name, field in fields if name != "echo" and call in acts_of(field).calls)
 
 
 def read_options(parameters: Iterable[tuple[str, str]], call: Call) -> Options:
