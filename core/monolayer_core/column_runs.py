@@ -35,11 +35,11 @@ def find_column_runs(rows: RowRuns, *, check: Callable[[], None] = lambda: None)
     step = height * width + 1
     begins: list[Int64Array] = []
     ends: list[Int64Array] = []
-    above = np.zeros((1, width), dtype=np.int32)
-    for top in range(0, height, max(1, _BAND_PX // max(width, 1))):
+    band_rows = max(1, _BAND_PX // max(width, 1))
+    for top in range(0, height + 1, band_rows):
         check()
-        bottom = min(top + max(1, _BAND_PX // max(width, 1)), height)
-        band = np.concatenate([above, rows.paint(slice(top, bottom))])
+        # With the row above the band; there is background above the image, and in one row more below it.
+        band = rows.paint(slice(top - 1, min(top + band_rows, height + 1)))
         changed = np.flatnonzero(band[1:] != band[:-1])  # flat: several times as fast as pairs of indices
         y = changed // max(width, 1)  # with the product several times as fast as `np.divmod`
         x = changed - y * width
@@ -47,9 +47,6 @@ def find_column_runs(rows: RowRuns, *, check: Callable[[], None] = lambda: None)
         for keys, labels in ((begins, band.ravel()[changed + width]), (ends, band.ravel()[changed])):
             is_object = labels > 0
             keys.append((labels[is_object].astype(np.int64) - 1) * step + place[is_object])
-        above = band[-1:]
-    x = np.flatnonzero(above[0])
-    ends.append((above[0, x].astype(np.int64) - 1) * step + (x + 1) * np.int64(height))
 
     begin, end = _sorted(begins), _sorted(ends)
     # A run that ends at the foot of a column may go on at the head of the next one.

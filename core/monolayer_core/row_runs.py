@@ -93,7 +93,10 @@ class RowRuns:
         )
 
     def part(self, rows: slice) -> "RowRuns":
-        """Give the runs of the rows from ``rows.start`` to ``rows.stop``, in coordinates of these; labels stay."""
+        """Give the runs of the rows from ``rows.start`` to ``rows.stop``, in coordinates of these; labels stay.
+
+        Rows may lie above and below the image: nothing is there.
+        """
         first, last = np.searchsorted(self.y, (rows.start, rows.stop))
         within = slice(first, last)
         return RowRuns(

@@ -178,6 +178,6 @@ def _cut(characters: npt.NDArray[np.uint8], per_object: Int64Array) -> list[str]
     """Join the numbers of a table ``(character, number)`` object by object, leaving out the zeros."""
     lines = np.ascontiguousarray(characters.T)
     text = lines[lines != 0].tobytes().decode("ascii")
-    length = np.count_nonzero(characters, axis=0)
-    ends = np.concatenate([[0], np.cumsum(length)])[np.cumsum(per_object)].tolist()
+    length = (characters != 0).sum(axis=0, dtype=np.uint8)  # of a number; many times as fast as `np.count_nonzero`
+    ends = np.concatenate([[0], np.cumsum(length, dtype=np.int64)])[np.cumsum(per_object)].tolist()
     return [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]

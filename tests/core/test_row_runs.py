@@ -70,6 +70,7 @@ def test_bands_of_rows_are_painted_as_they_were(labels, data):
     top = data.draw(st.integers(0, labels.shape[0]))
     bottom = data.draw(st.integers(top, labels.shape[0]))
     np.testing.assert_array_equal(runs.paint(slice(top, bottom)), labels[top:bottom])
+    np.testing.assert_array_equal(runs.paint(slice(-1, labels.shape[0] + 1)), np.pad(labels, ((1, 1), (0, 0))))
 
 
 @given(label_images)
