@@ -50,7 +50,7 @@ def bundle(toy_bundle, tmp_path):
 
 @pytest.mark.parametrize("model", ["nuclei", "cells", "blood"])
 @pytest.mark.parametrize(
-    ("precision", "within_one", "within_tolerance"), [("float32", 1.0, 1.0), ("int8", 0.996, 0.9995)]
+    ("precision", "within_one", "within_tolerance"), [("float32", 1.0, 1.0), ("int8", 0.975, 0.9995)]
 )
 def test_a_shipped_network_gives_the_stored_probabilities(model, precision, within_one, within_tolerance):
     network = open_with_openvino(SHIPPED_BUNDLES / model, precision=precision)
