@@ -6,10 +6,13 @@ to the end, if there is one. The time for a body is bounded where bodies are rea
 """
 
 import asyncio
+from typing import cast
 
 import h11
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from monolayer_service.whole_answers import GatheringTransport
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +29,7 @@ class PatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begin to wait for the first head."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", GatheringTransport(transport, self.loop)))
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:

@@ -24,6 +24,9 @@ class Clock:
         self.timers.append(timer)
         return timer
 
+    def call_soon(self, callback):
+        return asyncio.get_running_loop().call_soon(callback)
+
     def create_task(self, coroutine):
         return asyncio.get_running_loop().create_task(coroutine)
 
