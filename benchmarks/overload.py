@@ -17,6 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from benchmarks.load import Post, post_all, repeat
 from benchmarks.machine import describe
 from benchmarks.pictures import encode_mosaic, read_picture
@@ -29,6 +30,7 @@ from benchmarks.submitting import Submission, judge_submission, start_submission
 from benchmarks.tables import mark, markdown_table
 from benchmarks.targets import OVERLOAD_TARGETS, Figure, target_table
 
+from monolayer_service.compute import plan_compute
 from monolayer_service.settings import Settings
 
 PATH = "/v1/confluency?model=nuclei&fallback=never"
@@ -47,7 +49,50 @@ MEGABYTE = 1e6
 
 MEASURED = """\
 A refusal's `Retry-After` is right when a request was finished within it, and when no more were finished a second before
-it than can be inside at once. Throughput counts the submission's answers too."""
+it than can be inside at once. Throughput counts the submission's answers too. A request is fast again when it takes at
+most one and a half times as long as alone; that counts from the last request of the crowd, so what is still in the
+queue then is part of it."""
+
+
+@dataclass(frozen=True)
+class ProcessorTime:
+    """Seconds of processor time since some moment, by who took them; `machine` is all of it, idle time left out."""
+
+    event_loop: float
+    service: float
+    generator: float
+    machine: float
+    idle: float
+
+    @classmethod
+    def read(cls, server: Server) -> "ProcessorTime":
+        """What was taken so far."""
+        whole = psutil.cpu_times()
+        idle = whole.idle + getattr(whole, "iowait", 0.0)
+        return cls(
+            server.main_thread_cpu_seconds(),
+            server.cpu_seconds(),
+            time.process_time(),
+            whole.user + whole.system + whole.nice,
+            idle,
+        )
+
+    def rows(self, before: "ProcessorTime") -> list[tuple[str, str]]:
+        """Who took which share of all cores since `before`."""
+        loop, service, generator = (
+            self.event_loop - before.event_loop,
+            self.service - before.service,
+            self.generator - before.generator,
+        )
+        machine, idle = self.machine - before.machine, self.idle - before.idle
+        shares = {
+            "the service's event loop": loop,
+            "its other threads": service - loop,
+            "the crowd": generator,
+            "the submission, probes and all else": max(0.0, machine - service - generator),
+            "idle": idle,
+        }
+        return [(name, f"{100 * seconds / (machine + idle):.0f} %") for name, seconds in shares.items()]
 
 
 @dataclass(frozen=True)
@@ -56,7 +101,7 @@ class Overload:
 
     peak_per_second: float
     rate: float
-    clients: int
+    most_inside: int
     alone_ms: float
     deadline_seconds: float
     pressed: Pressed
@@ -64,6 +109,7 @@ class Overload:
     idle_bytes: int
     peak_bytes: int
     recovery_seconds: float
+    processor_time: list[tuple[str, str]]
     submission: Submission | None
     bad_lines: list[str]
 
@@ -122,6 +168,7 @@ def measure_overload(arguments: argparse.Namespace, folder: Path) -> Overload:
                 patience_seconds=SUBMISSION_PATIENCE_SECONDS,
                 log=folder / "submit.log",
             )
+        before = ProcessorTime.read(server)
         try:
             with probing(server.port, PROBE_EVERY_SECONDS) as probes:
                 pressed = press(
@@ -131,7 +178,8 @@ def measure_overload(arguments: argparse.Namespace, folder: Path) -> Overload:
                     clients=arguments.clients,
                     is_over=lambda passed: is_over(passed, arguments.seconds, submitting),
                 )
-            recovery = seconds_until_fast(server, post, FAST_AGAIN * alone_ms / 1000)
+            processor_time = ProcessorTime.read(server).rows(before)
+            recovery = seconds_until_fast(server, post, FAST_AGAIN * alone_ms / 1000, pressed.last_sent_at)
             submission = None
             if submitting is not None:
                 status = submitting.wait(STRAGGLER_SECONDS)
@@ -149,7 +197,7 @@ def measure_overload(arguments: argparse.Namespace, folder: Path) -> Overload:
     return Overload(
         peak,
         rate,
-        arguments.clients,
+        plan_compute(settings).running_requests + settings.waiting_requests,
         alone_ms,
         deadline_seconds,
         pressed,
@@ -157,6 +205,7 @@ def measure_overload(arguments: argparse.Namespace, folder: Path) -> Overload:
         idle,
         peak_bytes,
         recovery,
+        processor_time,
         submission,
         bad_lines(log),
     )
@@ -169,10 +218,9 @@ def is_over(passed: float, seconds: float, submitting: "subprocess.Popen[bytes] 
     return submitting is None or submitting.poll() is not None or passed > seconds + STRAGGLER_SECONDS
 
 
-def seconds_until_fast(server: Server, post: Post, seconds: float) -> float:
-    """Time from the last answer under pressure until a request is sent that is answered as fast as that."""
-    ended = time.perf_counter()
-    while (sent := time.perf_counter() - ended) < RECOVERY_LIMIT_SECONDS:
+def seconds_until_fast(server: Server, post: Post, seconds: float, since: float) -> float:
+    """Time from a moment until a request is sent that is answered as fast as that."""
+    while (sent := time.perf_counter() - since) < RECOVERY_LIMIT_SECONDS:
         outcome = post_all(server.port, [post], clients=1)
         if outcome.latencies_ms[0] / 1000 <= seconds:
             return sent
@@ -186,7 +234,7 @@ def figures(overload: Overload) -> dict[str, Figure]:
     slowest = max((reply.seconds for reply in pressed.accepted), default=float("inf"))
     answered = len(pressed.accepted) + (submission.answered if submission is not None else 0)
     pace = answered / pressed.seconds
-    wrong = wrong_times(pressed.replies, most_inside=overload.clients)
+    wrong = wrong_times(pressed.replies, most_inside=overload.most_inside)
     named = [reply.retry_after_s for reply in pressed.refused if reply.retry_after_s is not None]
     above = (overload.peak_bytes - overload.idle_bytes) / MEGABYTE
     found = {
@@ -229,6 +277,8 @@ def render(overload: Overload) -> str:
     )
     parts = ["# Overload", describe(), MEASURED]
     parts += [mark("overload", target_table(figures(overload), OVERLOAD_TARGETS)), "## Answers", statuses]
+    parts += ["## Processor time", "Shares of all cores while the crowd was there."]
+    parts += [markdown_table(("who", "share"), overload.processor_time)]
     parts += [f"Lines of level error in the log: {len(overload.bad_lines)}."]
     return "\n\n".join(parts) + "\n"
 

@@ -3,7 +3,7 @@
 import pytest
 from benchmarks.load import Post, post_all
 from benchmarks.overload import ANSWERS_OF_SUBMISSION
-from benchmarks.pressure import press
+from benchmarks.pressure import WrongTimes, press, wrong_times
 from benchmarks.probes import probing
 from benchmarks.server import running_service
 from benchmarks.server_log import bad_lines
@@ -47,5 +47,6 @@ def test_a_submission_through_an_overload_loses_no_image_and_repeats_none(toy_bu
     assert pressed.lost == 0, pressed.problems
     assert pressed.accepted
     assert pressed.refused
+    assert wrong_times(pressed.replies, most_inside=4) == WrongTimes([], [])
     assert max(probes.milliseconds) < float("inf")
     assert bad_lines(log) == []
