@@ -1,5 +1,6 @@
 """How a service is reached, and how long one goes on asking it."""
 
+import random
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,9 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 _CONNECT_TIMEOUT_S = 10.0
 _PAUSES_S = (0.25, 10.0, 0.25)
 """First pause, longest pause and jitter where the service names none."""
+
+_LATEST_RETURN = 1.25
+"""Latest return, by the time that the service names: callers who were told the same do not all come at once."""
 
 
 def check_url(url: str) -> str:
@@ -63,6 +67,7 @@ def _pause_within(patience_s: float) -> Callable[[Exception], bool | float]:
             return False
         if error.retry_after_s is None:
             return True
-        return error.retry_after_s if time.monotonic() + error.retry_after_s <= deadline else False
+        pause_s = error.retry_after_s * random.uniform(1.0, _LATEST_RETURN)  # noqa: S311 - no secret
+        return pause_s if time.monotonic() + pause_s <= deadline else False
 
     return pause
