@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import time
 from types import FrameType
 
@@ -18,6 +19,10 @@ from monolayer_service.telemetry.logs import configure_logging
 
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 seconds of common load balancers: the side that reuses a connection should close it."""
+
+_SWITCH_SECONDS = 0.001
+"""After which a thread that computes in Python lets another one go on. With Python's own five milliseconds the event
+loop, and with it a probe, waits for each of them in turn."""
 
 
 class Server(uvicorn.Server):
@@ -87,6 +92,7 @@ def serve(settings: Settings) -> None:
         app,
         host=settings.host,
         port=settings.port,
+        root_path=settings.root_path,
         # By h11: httptools, the default, loses the body of a POST that asks for h2c, as Java's HttpClient does.
         http=protocol_with_patience(settings.head_seconds),
         ws="none",
@@ -100,6 +106,7 @@ def serve(settings: Settings) -> None:
     # of them, which takes several times as long as writing the answer.
     gc.collect()
     gc.freeze()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     Server(config, app, settings.drain_seconds).run()
 
 

@@ -19,6 +19,7 @@ from monolayer_service.analysis import Analyst
 from monolayer_service.compute import apply_plan, network_runs, plan_compute
 from monolayer_service.containment import contained
 from monolayer_service.dependencies import Services
+from monolayer_service.early_refusals import EarlyRefusals
 from monolayer_service.errors import install_handlers
 from monolayer_service.housekeeping import keep_freed_memory, keep_house
 from monolayer_service.registry import load_registry
@@ -79,7 +80,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Monolayer",
         summary="Cell masks, counts and confluency from microscope images",
         version=version("monolayer-service"),
-        root_path=settings.root_path,
         lifespan=lifespan,
         redirect_slashes=False,
         docs_url=None,
@@ -88,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_handlers(app)
     for routes in (segment, confluency, submission, validate, preview, models, health, docs, page):
         app.include_router(routes.router)
+    app.add_middleware(EarlyRefusals)
     app.add_middleware(LastAnswers)
     # The last one added stands outermost: every answer carries a request id, also that to an error nobody foresaw.
     app.add_middleware(Telemetry, metrics=metrics)

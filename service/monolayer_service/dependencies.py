@@ -92,12 +92,13 @@ FORMS: dict[Call, tuple[Form, ...]] = {
 }
 """What each call can give; the first is given to a caller who takes anything."""
 
-_CALLS: dict[str, Call] = {f"/v1/{call}": call for call in FORMS}
+CALLS: dict[str, Call] = {f"/v1/{call}": call for call in FORMS}
+"""The calls that take images, by the paths of their routes."""
 
 
 def call_of(request: Request) -> Call:
     """Say which call is served; it stands in the route's path, whatever prefix a proxy adds."""
-    return _CALLS[request.scope["route"].path]
+    return CALLS[request.scope["route"].path]
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,8 @@ def respond_to(error: core.MonolayerError) -> Response:
     if isinstance(error, RetryableError):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     failures = error.failures if isinstance(error, RejectedImagesError) else None
-    log.info("request refused", code=error.code, status=int(row.status), reason=str(error))
+    if not isinstance(error, OverloadedError):  # of which each has its line with the status, and a metric the reason
+        log.info("request refused", code=error.code, status=int(row.status), reason=str(error))
     return error_response(row.status, error.code, str(error), headers=headers, failures=failures)
 
 

@@ -34,6 +34,17 @@ def test_a_post_that_offers_h2c_keeps_its_body_as_from_javas_http_client(server,
     assert json.loads(body)["count"] == 3
 
 
+def test_behind_a_proxy_that_strips_a_prefix_the_description_names_it(toy_bundles, running_server, blobs_png):
+    server = running_server(toy_bundles, root_path="/cells")
+    assert server.post(blobs_png)[0].status == 200
+    with server.connect() as connection:
+        connection.request("GET", "/openapi.json")
+        description = json.loads(connection.getresponse().read())
+    assert [place["url"] for place in description["servers"]] == ["/cells"]
+    assert server.stop() == 0
+    assert [event for event in server.events() if event["level"] in ("warning", "error", "critical")] == []
+
+
 def test_one_connection_serves_several_requests(server, blobs_png):
     with server.connect() as connection:
         for _ in range(3):

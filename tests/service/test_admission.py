@@ -7,7 +7,7 @@ import pytest
 from asgi_correlation_id import correlation_id
 from starlette.requests import ClientDisconnect
 
-from monolayer_service.admission.limits import SMALL_MEGAPIXELS
+from monolayer_service.admission.limits import SLOW_UPLOAD_SECONDS, SMALL_MEGAPIXELS
 from monolayer_service.errors import DeadlineError, OverloadedError
 
 
@@ -75,6 +75,40 @@ async def test_one_more_than_may_run_and_wait_is_refused_before_its_body_is_read
     async with gate.enter():
         pass
     await visitors.send_all_away()
+
+
+async def test_bodies_on_their_way_keep_out_nobody_who_has_sent_one(make_gate):
+    gate = make_gate()
+    visitors = Visitors(gate)
+    async with contextlib.AsyncExitStack() as stalled:
+        for _ in range(gate.limits.uploads - 1):
+            await stalled.enter_async_context(gate.enter())
+        for name in "abcde":
+            await visitors.arrive(name)
+        assert visitors.started == ["a", "b"]
+        assert not gate.has_room
+        await visitors.send_away("a")
+        assert gate.has_room
+        await stalled.enter_async_context(gate.enter())
+        with pytest.raises(OverloadedError, match="uploads") as caught:
+            gate.check_room()
+        assert caught.value.retry_after_seconds == SLOW_UPLOAD_SECONDS
+    await visitors.send_all_away()
+    assert gate.has_room
+
+
+async def test_who_finds_the_queue_full_when_the_body_is_there_is_refused_and_takes_no_place(make_gate):
+    gate = make_gate()
+    visitors = Visitors(gate)
+    async with gate.enter() as late:
+        for name in "abcde":
+            await visitors.arrive(name)
+        with pytest.raises(OverloadedError, match="requests"):
+            await late.start(1.0)
+    await visitors.send_away("a")
+    await visitors.arrive("f")
+    await visitors.send_all_away()
+    assert visitors.started == ["a", "b", "c", "d", "e", "f"]
 
 
 async def test_small_images_pass_a_slide_that_waits_for_another_slide(make_gate):

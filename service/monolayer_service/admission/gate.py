@@ -2,11 +2,12 @@
 
 A request passes three points, and each refuses at once what does not fit:
 
-1. `Gate.enter`, before a byte of the body is read: so many requests may be inside, and none comes in while every slot
-   is taken and as many megapixels wait as may;
+1. `Gate.enter`, before a byte of the body is read: none comes in while as many requests run and wait as may, nor while
+   every slot is taken and as many megapixels wait as may. Bodies that are still on their way have places of their own,
+   so that callers who announce one and do not send it keep nobody else out;
 2. `Ticket.hold`, as the body arrives, and before it where its length is announced: so many bytes may be held by all
    requests together;
-3. `Ticket.start`, when the header has told the image's size: it waits for its turn, in megapixels.
+3. `Ticket.start`, when the header has told the image's size: it waits for its turn, in requests and in megapixels.
 
 Small images are not stuck behind a slide: slides never take the last free slot, and where a slide has to wait for
 another one the small images behind it go first. Slides are not starved either: only other slides count against their
@@ -25,11 +26,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 from starlette.requests import ClientDisconnect
 
-from monolayer_service.admission.limits import GateLimits
+from monolayer_service.admission.limits import SLOW_UPLOAD_SECONDS, GateLimits
 from monolayer_service.admission.pace import Pace
 from monolayer_service.admission.ticket import Ticket
 from monolayer_service.errors import DeadlineError, OverloadedError
@@ -75,19 +76,8 @@ class Gate:
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[Ticket]:
-        """Let a request in, or refuse it before its body is read.
-
-        Raises
-        ------
-        OverloadedError
-            As many requests are inside as may run and wait, or as many megapixels wait as may.
-        """
-        limits = self.limits
-        if len(self._inside) >= limits.running_requests + limits.waiting_requests:
-            raise self._full("requests", self._ahead() / len(self._inside))
-        excess = _total(self._waiting) - limits.waiting_megapixels
-        if excess >= 0 and len(self._running) >= limits.running_requests:  # not even the smallest would fit
-            raise self._full("megapixels", excess + self._mean_megapixels)
+        """Let a request in, or refuse it before its body is read; raises as `check_room`."""
+        self.check_room()
         ticket = Ticket(self)
         self._inside.append(ticket)
         try:
@@ -105,12 +95,52 @@ class Gate:
             else:
                 self._leave(ticket)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `check_room` finds nothing in the way."""
+        return self._shortage() is None
+
+    def check_room(self) -> None:
+        """Check that one more request may come in; a refusal is counted.
+
+        Raises
+        ------
+        OverloadedError
+            As many requests run and wait, as many bodies are on their way, or as many megapixels wait as may.
+        """
+        match self._shortage():
+            case "requests":
+                raise self._full("requests", self._until_a_place_is_free())
+            case "uploads":
+                raise self._full("uploads", SLOW_UPLOAD_SECONDS)
+            case "megapixels":
+                excess = _total(self._waiting) - self.limits.waiting_megapixels
+                raise self._full("megapixels", self._seconds_for(excess + self._mean_megapixels))
+
+    def _shortage(self) -> Literal["requests", "uploads", "megapixels"] | None:
+        """Name what there is not enough of for another request, if anything."""
+        limits = self.limits
+        queued = len(self._running) + len(self._waiting)
+        if queued >= limits.places:
+            return "requests"
+        if len(self._inside) - queued >= limits.uploads:
+            return "uploads"
+        # Not even the smallest would fit.
+        if len(self._running) >= limits.running_requests and _total(self._waiting) >= limits.waiting_megapixels:
+            return "megapixels"
+        return None
+
+    def _until_a_place_is_free(self) -> float:
+        """Seconds until one of those who run and wait has left, taking them for alike."""
+        queued = (*self._running, *self._waiting)
+        return self._seconds_for(sum(ticket.size - ticket.done_megapixels for ticket in queued) / len(queued))
+
     def hold(self, ticket: Ticket, count: int) -> None:
         """See `Ticket.hold`; a request alone may always hold what a body may measure."""
         others = self._held_bytes - ticket.held_bytes
         excess = self._held_bytes + count - self.limits.held_bytes
         if others and excess > 0:
-            raise self._full("bytes", self._ahead() * min(1.0, excess / others))
+            raise self._full("bytes", self._seconds_for(self._ahead() * min(1.0, excess / others)))
         self._held_bytes += count
         ticket.held_bytes += count
         self._metrics.held.set(self._held_bytes)
@@ -118,11 +148,15 @@ class Gate:
     def queue(self, ticket: Ticket) -> None:
         """Let a request wait for its turn, or begin where it can; see `Ticket.start`."""
         excess = _total(self._waiting) + ticket.size - self.limits.waiting_megapixels
+        is_one_too_many = len(self._running) + len(self._waiting) >= self.limits.places
         self._waiting.append(ticket)
         self._start_waiting()
-        if not ticket.turn.done() and excess > 0:
-            self._waiting.remove(ticket)
-            raise self._full("megapixels", excess)
+        if ticket.turn.done() or not (is_one_too_many or excess > 0):
+            return
+        self._waiting.remove(ticket)
+        if is_one_too_many:  # others have come in while its body was on its way
+            raise self._full("requests", self._until_a_place_is_free())
+        raise self._full("megapixels", self._seconds_for(excess))
 
     def give_up(self) -> DeadlineError:
         """Count a request that is answered with `too_late`; the thread that stops later for it is not counted again."""
@@ -133,10 +167,10 @@ class Gate:
         """Build the error of a request whose deadline has passed."""
         return DeadlineError("the request's deadline passed before it was answered", self._seconds_for(self._ahead()))
 
-    def _full(self, what: str, megapixels_to_finish: float) -> OverloadedError:
+    def _full(self, what: str, retry_after_seconds: float) -> OverloadedError:
         self._metrics.refusals.labels(what).inc()
         message = f"the service is full ({what}): come back after the time in Retry-After"
-        return OverloadedError(message, self._seconds_for(megapixels_to_finish))
+        return OverloadedError(message, retry_after_seconds)
 
     def _ahead(self) -> float:
         """Megapixels still to be computed of all requests inside; a size not known yet is taken for a mean one."""

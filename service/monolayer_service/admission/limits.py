@@ -7,6 +7,16 @@ from monolayer_service.settings import Settings
 SMALL_MEGAPIXELS = 17.0
 """Images up to 4096 x 4096 are small: they may have every slot."""
 
+SLOW_UPLOAD_SECONDS = 10.0
+"""After this time a body must have come at `SLOWEST_UPLOAD_BYTES_PER_SECOND` from its beginning on."""
+
+SLOWEST_UPLOAD_BYTES_PER_SECOND = 16 << 10
+"""A tenth of what a mobile phone sends; one that comes more slowly is not waited for."""
+
+UPLOADS_A_PLACE = 4
+"""How many bodies may be on their way for each request that may run or wait. They take little more than their bytes,
+which are bounded by themselves."""
+
 
 @dataclass(frozen=True)
 class GateLimits:
@@ -19,6 +29,16 @@ class GateLimits:
     held_bytes: int
     deadline_seconds: float
     deadline_seconds_per_megapixel: float
+
+    @property
+    def places(self) -> int:
+        """Requests that may run and wait."""
+        return self.running_requests + self.waiting_requests
+
+    @property
+    def uploads(self) -> int:
+        """Requests whose bodies may be on their way."""
+        return UPLOADS_A_PLACE * self.places
 
     @classmethod
     def of(cls, settings: Settings, running_requests: int) -> "GateLimits":
