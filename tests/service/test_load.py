@@ -2,12 +2,12 @@
 
 import asyncio
 import dataclasses
-import json
 import threading
 
 import httpx2
 import pytest
 import structlog
+from tests.service.callers import Caller
 
 from monolayer_core.answer_forms import imagej_rois
 from monolayer_service.app import create_app
@@ -210,45 +210,6 @@ async def test_nothing_is_computed_for_a_caller_who_has_gone_away(toy_bundles, b
     assert statuses == [400]
 
 
-class Caller:
-    """One raw request whose connection the test closes when it likes."""
-
-    def __init__(self, png, headers=(), query=b""):
-        self.statuses = []
-        self.body = b""
-        self.hang_up = asyncio.Event()
-        self.unread = [{"type": "http.request", "body": png}]
-        self._scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/v1/segment",
-            "raw_path": b"/v1/segment",
-            "query_string": query,
-            "headers": [(b"content-type", b"image/png"), *headers],
-            "http_version": "1.1",
-            "scheme": "http",
-            "server": ("service", 80),
-        }
-
-    async def _receive(self):
-        if self.unread:
-            return self.unread.pop()
-        await self.hang_up.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message):
-        if message["type"] == "http.response.start":
-            self.statuses.append(message["status"])
-        self.body += message.get("body", b"")
-
-    @property
-    def lines(self):
-        return [json.loads(line) for line in self.body.splitlines()]
-
-    async def call(self, app):
-        await app(self._scope, self._receive, self._send)
-
-
 @pytest.fixture(params=[base.WHOLE_IMAGE_PX, 0], ids=["whole image", "windows"])
 async def held(toy_bundles, monkeypatch, request):
     """A service whose network holds every run until told to go on, tiles of 64 px, and the list of its runs."""
@@ -311,7 +272,7 @@ async def test_tiles_of_a_request_past_its_deadline_are_removed_at_once(held, bl
     go_on.set()
 
 
-async def test_progress_is_told_while_tiles_are_computed_and_the_place_is_kept_until_the_last_line(
+async def test_progress_is_told_while_tiles_are_computed_and_the_place_is_kept_until_they_are(
     held, blobs_png, monkeypatch
 ):
     monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0)

@@ -12,6 +12,7 @@ the status has been sent, and the last line says what it would have been:
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
 import orjson
@@ -34,7 +35,9 @@ _HEADERS = {"Vary": "Accept", "X-Accel-Buffering": "no"}
 
 
 class ProgressResponse(StreamingResponse):
-    """Tells how far the work is while it is done, and keeps the request's place inside until the last line is sent.
+    """Tells how far the work is while it is done, and keeps the request's place inside until the work is done.
+
+    Who reads slowly, or not at all, holds no place: the work goes on beside the lines, and leaves by itself.
 
     Parameters
     ----------
@@ -45,17 +48,22 @@ class ProgressResponse(StreamingResponse):
     """
 
     def __init__(self, compute: Compute, desk: Desk) -> None:
-        super().__init__(_lines(compute, desk), media_type=FORM_KINDS["ndjson"].media_type, headers=_HEADERS)
         self._stay = desk.stay.pop_all()
+        lines = _lines(compute, desk, self._stay)
+        super().__init__(lines, media_type=FORM_KINDS["ndjson"].media_type, headers=_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the lines."""
-        async with self._stay:
+        async with self._stay:  # where the caller goes away before the work has begun, or is done
             await super().__call__(scope, receive, send)
 
 
-async def _lines(compute: Compute, desk: Desk) -> AsyncIterator[bytes]:
-    work = asyncio.create_task(compute())
+async def _lines(compute: Compute, desk: Desk, stay: AsyncExitStack) -> AsyncIterator[bytes]:
+    async def compute_and_leave() -> tuple[bytes, Analysis]:
+        async with stay:
+            return await compute()
+
+    work = asyncio.create_task(compute_and_leave())
     work.add_done_callback(_hear_of_its_end)
     try:
         while not work.done():
