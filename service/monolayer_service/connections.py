@@ -34,9 +34,15 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; the waiting ends when a head is whole, and begins with the first byte of the next one."""
+        was_rest = self._is_rest_of_answered_body
         super().data_received(data)
-        is_rest = self.conn.their_state is h11.SEND_BODY and self.conn.our_state in (h11.DONE, h11.MUST_CLOSE)
-        if is_rest or self.conn.their_state is h11.IDLE:
+        is_idle = self.conn.their_state is h11.IDLE
+        if was_rest and is_idle:
+            self._stop_waiting()
+            if not self.conn.trailing_data[0]:  # nothing of a next head
+                self._keep_alive()
+                return
+        if is_idle or self._is_rest_of_answered_body:
             self._wait_for_head()
         else:
             self._stop_waiting()
@@ -45,6 +51,19 @@ class PatientProtocol(H11Protocol):
         """Stop waiting."""
         self._stop_waiting()
         super().connection_lost(exc)
+
+    @property
+    def _is_rest_of_answered_body(self) -> bool:
+        """Whether what comes next belongs to a body that was answered before it was read."""
+        return self.conn.their_state is h11.SEND_BODY and self.conn.our_state in (h11.DONE, h11.MUST_CLOSE)
+
+    def _keep_alive(self) -> None:
+        """Give the connection its time to be used again, as uvicorn does after an answer.
+
+        It took that time away when more of the body came, and has no answer to give it back after.
+        """
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _wait_for_head(self) -> None:
         if self._head_timer is None:

@@ -134,6 +134,51 @@ async def test_what_is_left_of_a_refused_body_has_a_time(line):
     assert line.wire.is_closed
 
 
+REFUSED = b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [[2000], [1000, 1000]], ids=["in one piece", "in two"])
+async def test_a_connection_whose_refused_body_is_read_to_the_end_is_kept_for_the_next_request(line, pieces):
+    line.protocol.data_received(REFUSED)
+    await answered(line)
+    assert len(line.clock.running(75)) == 1
+    for size in pieces:
+        line.protocol.data_received(b"x" * size)
+    assert line.clock.running(20) == []
+    assert len(line.clock.running(75)) == 1
+    line.protocol.data_received(HEAD + b"body")
+    await answered(line)
+    assert line.wire.sent.endswith(b"body")
+    assert line.clock.running(20) == []
+    (timer,) = line.clock.running(75)
+    timer.callback()
+    assert line.wire.is_closed
+
+
+async def test_a_head_that_begins_with_the_end_of_a_refused_body_has_its_whole_time(line):
+    line.protocol.data_received(REFUSED)
+    await answered(line)
+    line.protocol.data_received(b"x" * 1000)
+    (of_the_rest,) = line.clock.running(20)
+    line.protocol.data_received(b"x" * 1000 + HEAD[:9])
+    assert line.clock.running(75) == []
+    (of_the_head,) = line.clock.running(20)
+    assert of_the_head is not of_the_rest
+    line.protocol.data_received(HEAD[9:] + b"body")
+    await answered(line)
+    assert line.wire.sent.endswith(b"body")
+
+
+async def test_a_whole_request_behind_a_refused_body_is_answered(line):
+    line.protocol.data_received(REFUSED)
+    await answered(line)
+    line.protocol.data_received(b"x" * 2000 + HEAD + b"body")
+    assert line.clock.running(20) == line.clock.running(75) == []
+    await answered(line)
+    assert line.wire.sent.endswith(b"body")
+    assert len(line.clock.running(75)) == 1
+
+
 async def test_nothing_is_left_of_a_connection_that_ended(line):
     line.protocol.connection_lost(None)
     assert line.clock.running(20) == []
