@@ -3,18 +3,27 @@
 uvicorn waits for a head as long as the connection lives, so that one caller with a thousand connections, each with a
 byte now and then, takes every file handle of the process; and what is left of a body that is answered already it reads
 to the end, if there is one. The time for a body is bounded where bodies are read.
+
+What uvicorn refuses itself, since it is no HTTP, is refused with the one body that all errors have.
 """
 
 import asyncio
+import uuid
+from http import HTTPStatus
 from typing import cast
 
 import h11
 import structlog
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from asgi_correlation_id import correlation_id
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from monolayer_service.errors import error_response
 from monolayer_service.whole_answers import GatheringTransport
 
 log = structlog.get_logger(__name__)
+
+INVALID_HTTP = "invalid_http"
+"""Code of the error of bytes that are no HTTP/1.1, or whose head is longer than uvicorn takes."""
 
 
 class PatientProtocol(H11Protocol):
@@ -46,6 +55,37 @@ class PatientProtocol(H11Protocol):
             self._wait_for_head()
         else:
             self._stop_waiting()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer bytes that are no HTTP as every other error is answered, and close the connection.
+
+        Where an answer to the request has begun, no other one can be given: the connection is closed only. Where none
+        has, the application, which may be at work on a head that was whole, finds its caller gone.
+        """
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._refuse(msg)
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.close()
+
+    def _refuse(self, message: str) -> None:
+        request_id = uuid.uuid4().hex
+        within = correlation_id.set(request_id)
+        try:
+            response = error_response(HTTPStatus.BAD_REQUEST, INVALID_HTTP, message)
+            log.info("request refused", code=INVALID_HTTP, status=response.status_code, reason=message)
+        finally:
+            correlation_id.reset(within)
+        headers = [*response.raw_headers, (b"x-request-id", request_id.encode()), (b"connection", b"close")]
+        status = HTTPStatus(response.status_code)
+        for event in (
+            h11.Response(status_code=status, headers=headers, reason=status.phrase.encode()),
+            h11.Data(data=bytes(response.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from monolayer_service.connections import INVALID_HTTP
 from monolayer_service.errors import ERROR_TABLE
 from monolayer_service.options import Options, acts_of
 from monolayer_service.settings import PREFIX, SHIPPED_BUNDLES, Settings
@@ -39,6 +40,7 @@ def errors_rows() -> Sequence[Row]:
     """One row an error: status, code, meaning."""
     rows = [(str(int(row.status)), f"`{row.error.code}`", row.meaning) for row in ERROR_TABLE]
     rows += [
+        ("400", f"`{INVALID_HTTP}`", "the request is no HTTP/1.1, or its head is longer than 64 KiB"),
         ("404", "`not_found`", "there is no such path"),
         ("405", "`method_not_allowed`", "the path takes another method, named in `Allow`"),
         ("500", "`internal_error`", "a fault of the service; nothing of the inside is shown"),

@@ -1,10 +1,12 @@
 """How long a caller may take for the head of a request; the clock is the test's own."""
 
 import asyncio
+import json
 from types import SimpleNamespace
 
 import pytest
 import uvicorn
+from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
 from monolayer_service.connections import protocol_with_patience
@@ -177,6 +179,52 @@ async def test_a_whole_request_behind_a_refused_body_is_answered(line):
     await answered(line)
     assert line.wire.sent.endswith(b"body")
     assert len(line.clock.running(75)) == 1
+
+
+CHUNKED = b"POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+NO_HTTP = {
+    "no version": b"POST /v1/segment\r\nHost: a\r\n\r\n",
+    "no host": b"POST / HTTP/1.1\r\n\r\n",
+    "two lengths": HEAD.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n"),
+    "binary": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "a head without end": b"POST / HTTP/1.1\r\nX: " + b"y" * 70_000,
+    "a broken chunk": CHUNKED % b"/" + b"no number\r\n",
+    "a broken chunk of a request that is refused at once": CHUNKED % b"/refused" + b"no number\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", NO_HTTP.values(), ids=list(NO_HTTP))
+async def test_what_is_no_http_is_refused_as_everything_is_that_is_refused(line, caplog, sent):
+    with capture_logs() as logged:
+        line.protocol.data_received(sent)
+        await answered(line)
+    head, body = line.wire.sent.split(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    headers = dict(header.split(b": ") for header in lines)
+    assert status == b"HTTP/1.1 400 Bad Request"
+    assert headers.keys() == {b"content-type", b"content-length", b"x-request-id", b"connection"}
+    assert headers[b"content-type"] == b"application/json"
+    assert headers[b"connection"] == b"close"
+    assert int(headers[b"content-length"]) == len(body)
+    request_id = headers[b"x-request-id"].decode()
+    assert len(request_id) == 32
+    message = "Invalid HTTP request received."
+    assert json.loads(body) == {"error": {"code": "invalid_http", "message": message, "request_id": request_id}}
+    assert line.wire.is_closed
+    assert [event["code"] for event in logged] == ["invalid_http"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "nothing failed"
+
+
+async def test_what_is_no_http_behind_an_answer_closes_the_connection_and_is_not_answered_again(line, caplog):
+    line.protocol.data_received(CHUNKED % b"/refused")
+    await answered(line)
+    before = line.wire.sent
+    line.protocol.data_received(b"no number\r\n")
+    assert before.startswith(b"HTTP/1.1 413 ")
+    assert line.wire.sent == before
+    assert line.wire.is_closed
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "nothing failed"
 
 
 async def test_nothing_is_left_of_a_connection_that_ended(line):
