@@ -4,6 +4,7 @@ Starlette's own parser goes through temporary files and takes a body that ends e
 neither touch the disk nor be used in part.
 """
 
+import io
 from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
 
@@ -20,11 +21,14 @@ MAX_HEADER_BYTES = 16 * 1024
 
 @dataclass
 class Part:
-    """One field of the body. Text fields have no file name."""
+    """One field of the body. Text fields have no file name.
+
+    The content is in a stream, which gives it as bytes without copying it.
+    """
 
     name: str
     file_name: str | None
-    data: bytearray = field(default_factory=bytearray)
+    stream: io.BytesIO = field(default_factory=io.BytesIO)
 
 
 class _Collector:
@@ -76,11 +80,11 @@ class _Collector:
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         part = self.parts[-1]
-        if part.file_name is None and len(part.data) + end - start > MAX_TEXT_BYTES:
+        if part.file_name is None and part.stream.tell() + end - start > MAX_TEXT_BYTES:
             raise BadBodyError(
                 f"form field {part.name[:64]!r} is longer than {MAX_TEXT_BYTES} bytes: give it a file name"
             )
-        part.data += memoryview(data)[start:end]
+        part.stream.write(memoryview(data)[start:end])
 
     def on_end(self) -> None:
         self.is_complete = True

@@ -101,10 +101,14 @@ class Settings(BaseSettings):
         1024, description="Megapixels that may wait for their turn; more are refused with 429."
     )
     held_mib: PositiveInt = Field(
-        3072, description="Memory for the bodies of all requests together, in MiB; more is refused with 429."
+        3072,
+        description="Memory for the bodies of all requests together, in MiB, JSON counted twice; more is refused with "
+        "429.",
     )
     max_image_megapixels: PositiveInt = Field(512, description="Largest image that is accepted, in megapixels.")
-    max_body_mib: PositiveInt = Field(1024, description="Largest request body that is accepted, in MiB.")
+    max_body_mib: PositiveInt = Field(
+        1024, description="Largest request body that is accepted, in MiB; as JSON at most 64 all the same."
+    )
     max_submission_images: PositiveInt = Field(256, description="Most images in one call of `/v1/submission`.")
     head_seconds: Seconds = Field(
         20.0,

@@ -1,17 +1,19 @@
 """How the bytes of an image come in: as a multipart field, as a raw body, or as base64 in JSON.
 
 Bodies are counted while they arrive and kept in memory, never on disk. Nothing is decoded here.
+
+All of this is done in the event loop, where a step that takes long keeps everybody waiting, probes too. So bodies are
+written into streams that give them as bytes without copying them: to join or copy a gigabyte takes a second.
 """
 
 import asyncio
-import binascii
+import io
 import re
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
-import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -19,6 +21,7 @@ from monolayer_core.errors import EmptyImageError, ImageTooLargeError
 from monolayer_service.admission.ticket import Ticket
 from monolayer_service.containment import contained
 from monolayer_service.errors import BadBodyError, MediaTypeError, UnknownOptionError, UploadTimeoutError
+from monolayer_service.json_image import decode_json_image
 from monolayer_service.multipart import Part, read_parts
 from monolayer_service.options import IMAGE_ID_PATTERN, MAX_IMAGE_ID_CHARACTERS
 
@@ -33,14 +36,22 @@ CSV = "text/csv"
 SUBMISSION_FIELD = "submission"
 TABLE_FIELDS = (SUBMISSION_FIELD, "sizes")
 
+MAX_JSON_BYTES = 64 * 2**20
+JSON_MEMORY_PER_BYTE = 2
+"""The text, three quarters of it as the file, and the piece that is being decoded."""
+
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """Largest body in bytes, most files in it, and the time it may take to arrive."""
+    """Largest body in bytes, most files in it, and the time it may take to arrive.
+
+    `memory_per_byte` is how much memory reading it takes, the body itself included.
+    """
 
     max_bytes: int
     max_files: int
     seconds: float
+    memory_per_byte: int = 1
 
 
 @dataclass(frozen=True)
@@ -87,9 +98,9 @@ async def read_image(request: Request, ticket: Ticket, limits: BodyLimits) -> Up
         raise MediaTypeError(
             f"the media type {media_type or 'of the body (none was given)'} is not read; send {accepted}"
         )
-    body = await _in_time(_read_raw(request, ticket, limits), limits)
-    file = UploadedFile(body if media_type != JSON else await run_in_threadpool(contained, decode_json_image, body))
-    return _not_empty(file)
+    if media_type == JSON:
+        return _not_empty(UploadedFile(await _read_json(request, ticket, limits)))
+    return _not_empty(UploadedFile(await _in_time(_read_raw(request, ticket, limits), limits)))
 
 
 async def read_images(request: Request, ticket: Ticket, limits: BodyLimits) -> list[UploadedFile]:
@@ -133,34 +144,10 @@ async def read_tables(request: Request, ticket: Ticket, limits: BodyLimits) -> U
     for part in await _read_files(request, ticket, limits, TABLE_FIELDS):
         if part.name in tables:
             raise BadBodyError(f"form field {part.name!r} is there twice")
-        tables[part.name] = bytes(part.data)
+        tables[part.name] = part.stream.getvalue()
     if SUBMISSION_FIELD not in tables:
         raise BadBodyError(f"there is no form field {SUBMISSION_FIELD!r} in the body")
     return UploadedTables(**tables)
-
-
-def decode_json_image(body: bytes) -> bytes:
-    """Take the bytes out of ``{"image": "<base64>"}``; line breaks in the base64 are allowed.
-
-    Raises
-    ------
-    BadBodyError
-        It is no JSON, no such object, or no base64.
-    UnknownOptionError
-        The object holds something besides the image.
-    """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadBodyError(f"the body is not JSON: {error}") from None
-    if not isinstance(document, dict) or not isinstance(document.get(IMAGE_FIELD), str):
-        raise BadBodyError('the JSON body must be {"image": "<the file in base64>"}')
-    if others := sorted(set(document) - {IMAGE_FIELD}):
-        raise UnknownOptionError(f"{others[0]!r} in the JSON body is not known: options are query parameters")
-    try:
-        return binascii.a2b_base64("".join(document[IMAGE_FIELD].split()).encode("ascii"), strict_mode=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
-        raise BadBodyError(f"the image is not base64: {error}") from None
 
 
 def _media_type(request: Request) -> str:
@@ -174,13 +161,13 @@ async def _counted_stream(request: Request, ticket: Ticket, limits: BodyLimits) 
     """Give the body's chunks; its length is checked before the first one where it is announced, and counted anyway."""
     announced = int(request.headers.get("content-length", 0))
     _refuse_large_body(announced, limits)
-    ticket.hold(announced)
+    ticket.hold(announced * limits.memory_per_byte)
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
         _refuse_large_body(received, limits)
-        if received > ticket.held_bytes:
-            ticket.hold(received - ticket.held_bytes)
+        if (needed := received * limits.memory_per_byte) > ticket.held_bytes:
+            ticket.hold(needed - ticket.held_bytes)
         yield chunk
 
 
@@ -190,14 +177,26 @@ def _refuse_large_body(size: int, limits: BodyLimits) -> None:
 
 
 async def _read_raw(request: Request, ticket: Ticket, limits: BodyLimits) -> bytes:
-    return b"".join([chunk async for chunk in _counted_stream(request, ticket, limits)])
+    stream = io.BytesIO()
+    async for chunk in _counted_stream(request, ticket, limits):
+        stream.write(chunk)
+    return stream.getvalue()
+
+
+async def _read_json(request: Request, ticket: Ticket, limits: BodyLimits) -> bytes:
+    limits = replace(limits, max_bytes=min(limits.max_bytes, MAX_JSON_BYTES), memory_per_byte=JSON_MEMORY_PER_BYTE)
+    try:
+        body = await _in_time(_read_raw(request, ticket, limits), limits)
+    except ImageTooLargeError as error:
+        raise ImageTooLargeError(f"{error} as JSON; send larger images as they are, or as {MULTIPART}") from None
+    return await run_in_threadpool(contained, decode_json_image, body)
 
 
 async def _read_multipart(request: Request, ticket: Ticket, limits: BodyLimits, field: str) -> list[UploadedFile]:
     parts = await _read_files(request, ticket, limits, (field,))
     if not parts:
         raise BadBodyError(f"there is no form field {field!r} in the body")
-    return [_not_empty(UploadedFile(bytes(part.data), part.file_name)) for part in parts]
+    return [_not_empty(UploadedFile(part.stream.getvalue(), part.file_name)) for part in parts]
 
 
 async def _read_files(request: Request, ticket: Ticket, limits: BodyLimits, fields: Sequence[str]) -> list[Part]:

@@ -1,10 +1,13 @@
 import base64
+import tracemalloc
 
 import pytest
 
-from monolayer_service.errors import BadBodyError, UnknownOptionError
+from monolayer_core.errors import ImageTooLargeError
+from monolayer_service import uploads
+from monolayer_service.errors import BadBodyError
 from monolayer_service.multipart import read_parts
-from monolayer_service.uploads import UploadedFile, decode_json_image
+from monolayer_service.uploads import JSON_MEMORY_PER_BYTE, BodyLimits, UploadedFile, read_image
 
 CRLF = b"\r\n"
 
@@ -35,7 +38,7 @@ async def parse(data, step=None, **options):
 async def test_parts_are_the_same_however_the_body_is_cut(step):
     content = bytes(range(256)) + b"\r\n--edg"
     parts = await parse(body((b'name="image"; filename="a b.png"', content), (b'name="note"', b"text")), step)
-    assert [(part.name, part.file_name, bytes(part.data)) for part in parts] == [
+    assert [(part.name, part.file_name, part.stream.getvalue()) for part in parts] == [
         ("image", "a b.png", content),
         ("note", None, b"text"),
     ]
@@ -136,21 +139,80 @@ def test_the_stem_is_the_name_without_folders_and_suffix(name, stem):
     assert UploadedFile(b"", name).stem == stem
 
 
-def test_json_holds_the_file_in_base64():
-    text = base64.b64encode(b"\x00\xffdata").decode()
-    assert decode_json_image(b'{"image": "%s"}' % text.encode()) == b"\x00\xffdata"
-    assert decode_json_image(b'{"image": " %s\\r\\n%s "}' % (text[:3].encode(), text[3:].encode())) == b"\x00\xffdata"
+class Letter:
+    """Stands for a request: a body, its media type, and what is noted of its reading."""
+
+    def __init__(self, body, media_type, *, step=65536, announced=True):
+        self.headers = {"content-type": media_type} | ({"content-length": str(len(body))} if announced else {})
+        self.was_read = False
+        self.held_bytes = 0
+        self._body, self._step = body, step
+
+    async def stream(self):
+        self.was_read = True
+        for start in range(0, len(self._body), self._step):
+            yield self._body[start : start + self._step]
+        yield b""
+
+    def hold(self, count):
+        self.held_bytes += count
+
+
+def read(letter, **limits):
+    limits = BodyLimits(**{"max_bytes": 2**30, "max_files": 1, "seconds": 60.0, **limits})
+    return read_image(letter, letter, limits)
+
+
+FORM = "multipart/form-data; boundary=edge"
+
+
+def as_json(content):
+    return b'{"image": "%b"}' % base64.b64encode(content)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("step", [1, 1000, 65536])
+@pytest.mark.parametrize(
+    ("media_type", "wrap"),
+    [("image/png", bytes), (FORM, lambda content: body((b'name="image"; filename="a.png"', content))),
+     ("application/json", as_json)],
+    ids=["raw", "multipart", "JSON"],
+)  # fmt: skip
+async def test_the_file_is_the_same_however_it_comes_and_is_accounted_for(media_type, wrap, step, announced):
+    content = bytes(range(256)) * 10
+    letter = Letter(wrap(content), media_type, step=step, announced=announced)
+    assert (await read(letter)).data == content
+    weight = JSON_MEMORY_PER_BYTE if media_type == "application/json" else 1
+    assert letter.held_bytes == weight * len(wrap(content))
 
 
 @pytest.mark.parametrize(
-    "document",
-    [b"", b"null", b'"aGVsbG8="', b'{"image": null}', b'{"image": "aGVsbG8"}', b'{"image": "aGV=sbG8="}', b"\xff"],
+    ("media_type", "wrap"),
+    [("image/png", bytes), (FORM, lambda content: body((b'name="image"; filename="a.png"', content)))],
+    ids=["raw", "multipart"],
 )
-def test_other_json_is_refused(document):
-    with pytest.raises(BadBodyError):
-        decode_json_image(document)
+async def test_a_large_body_is_never_copied_as_a_whole(media_type, wrap):
+    content = bytes(16 * 2**20)
+    letter = Letter(wrap(content), media_type)
+    tracemalloc.start()
+    try:
+        file = await read(letter)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert file.data == content
+    assert taken <= 1.2 * len(content)
 
 
-def test_options_in_the_json_are_refused_with_advice():
-    with pytest.raises(UnknownOptionError, match="query parameters"):
-        decode_json_image(b'{"image": "aGVsbG8=", "clahe": true}')
+async def test_json_is_bounded_more_tightly_and_the_refusal_names_the_other_ways(monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_JSON_BYTES", 1000)
+    assert (await read(Letter(as_json(b"x" * 700), "application/json"))).data == b"x" * 700
+    advice = "1000 bytes, the most that is accepted as JSON; send larger images as they are, or as multipart/form-data"
+    for announced in (True, False):
+        letter = Letter(as_json(b"x" * 800), "application/json", announced=announced)
+        with pytest.raises(ImageTooLargeError, match=advice):
+            await read(letter)
+        assert letter.was_read is not announced
+    with pytest.raises(ImageTooLargeError, match="larger than 500 bytes"):
+        await read(Letter(as_json(b"x" * 700), "application/json"), max_bytes=500)
+    assert (await read(Letter(b"x" * 2000, "image/png"))).data == b"x" * 2000
