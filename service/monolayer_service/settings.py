@@ -115,7 +115,11 @@ class Settings(BaseSettings):
         gt=0,
         description="Time a caller has for sending the head of a request, in seconds; then it is hung up on.",
     )
-    upload_seconds: Seconds = Field(300.0, gt=0, description="Time a caller has for sending the body, in seconds.")
+    upload_seconds: Seconds = Field(
+        300.0,
+        gt=0,
+        description="Time a caller has for sending the body, in seconds. Less than 16 KiB a second is given up after 10.",
+    )
     deadline_seconds: Seconds = Field(
         30.0, gt=0, description="Time a request may wait and compute, in seconds, before it is given up with 503."
     )

@@ -9,23 +9,21 @@ written into streams that give them as bytes without copying them: to join or co
 import asyncio
 import io
 import re
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from monolayer_core.errors import EmptyImageError, ImageTooLargeError
+from monolayer_service.admission.limits import SLOW_UPLOAD_SECONDS, SLOWEST_UPLOAD_BYTES_PER_SECOND
 from monolayer_service.admission.ticket import Ticket
 from monolayer_service.containment import contained
 from monolayer_service.errors import BadBodyError, MediaTypeError, UnknownOptionError, UploadTimeoutError
 from monolayer_service.json_image import decode_json_image
 from monolayer_service.multipart import Part, read_parts
 from monolayer_service.options import IMAGE_ID_PATTERN, MAX_IMAGE_ID_CHARACTERS
-
-T = TypeVar("T")
 
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
@@ -100,7 +98,7 @@ async def read_image(request: Request, ticket: Ticket, limits: BodyLimits) -> Up
         )
     if media_type == JSON:
         return _not_empty(UploadedFile(await _read_json(request, ticket, limits)))
-    return _not_empty(UploadedFile(await _in_time(_read_raw(request, ticket, limits), limits)))
+    return _not_empty(UploadedFile(await _read_raw(request, ticket, limits)))
 
 
 async def read_images(request: Request, ticket: Ticket, limits: BodyLimits) -> list[UploadedFile]:
@@ -137,7 +135,7 @@ async def read_tables(request: Request, ticket: Ticket, limits: BodyLimits) -> U
     """
     media_type = _media_type(request)
     if media_type == CSV:
-        return UploadedTables(await _in_time(_read_raw(request, ticket, limits), limits))
+        return UploadedTables(await _read_raw(request, ticket, limits))
     if media_type != MULTIPART:
         raise MediaTypeError(f"send the table as {CSV} or as file of {MULTIPART}, not as {media_type or 'nothing'}")
     tables: dict[str, bytes] = {}
@@ -163,11 +161,35 @@ async def _counted_stream(request: Request, ticket: Ticket, limits: BodyLimits) 
     _refuse_large_body(announced, limits)
     ticket.hold(announced * limits.memory_per_byte)
     received = 0
-    async for chunk in request.stream():
+    async for chunk in _in_time(request, limits):
         received += len(chunk)
         _refuse_large_body(received, limits)
         if (needed := received * limits.memory_per_byte) > ticket.held_bytes:
             ticket.hold(needed - ticket.held_bytes)
+        yield chunk
+
+
+async def _in_time(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:
+    """Give the body's chunks while it comes at a pace, however small, and is not longer on its way than it may be.
+
+    A caller who stops sending holds a place among the uploads, and memory where a length is announced.
+    """
+    stream = request.stream()
+    began = asyncio.get_running_loop().time()
+    received = 0
+    while True:
+        paced = SLOW_UPLOAD_SECONDS + received / SLOWEST_UPLOAD_BYTES_PER_SECOND
+        try:
+            async with asyncio.timeout_at(began + min(limits.seconds, paced)):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            if limits.seconds <= paced:
+                raise UploadTimeoutError(f"the body did not arrive within {limits.seconds:g} s") from None
+            pace = f"{SLOWEST_UPLOAD_BYTES_PER_SECOND >> 10} KiB a second"
+            raise UploadTimeoutError(f"the body comes too slowly: at least {pace} are waited for") from None
+        if chunk is None:
+            return
+        received += len(chunk)
         yield chunk
 
 
@@ -186,7 +208,7 @@ async def _read_raw(request: Request, ticket: Ticket, limits: BodyLimits) -> byt
 async def _read_json(request: Request, ticket: Ticket, limits: BodyLimits) -> bytes:
     limits = replace(limits, max_bytes=min(limits.max_bytes, MAX_JSON_BYTES), memory_per_byte=JSON_MEMORY_PER_BYTE)
     try:
-        body = await _in_time(_read_raw(request, ticket, limits), limits)
+        body = await _read_raw(request, ticket, limits)
     except ImageTooLargeError as error:
         raise ImageTooLargeError(f"{error} as JSON; send larger images as they are, or as {MULTIPART}") from None
     return await run_in_threadpool(contained, decode_json_image, body)
@@ -203,7 +225,7 @@ async def _read_files(request: Request, ticket: Ticket, limits: BodyLimits, fiel
     """Read the parts of a multipart body, all of which must be files in one of the fields."""
     content_type = request.headers["content-type"]
     chunks = _counted_stream(request, ticket, limits)
-    parts = await _in_time(read_parts(content_type, chunks, max_files=limits.max_files), limits)
+    parts = await read_parts(content_type, chunks, max_files=limits.max_files)
     for part in parts:
         if part.name not in fields:
             known = " or ".join(map(repr, fields))
@@ -213,14 +235,6 @@ async def _read_files(request: Request, ticket: Ticket, limits: BodyLimits, fiel
         if part.file_name is None:
             raise BadBodyError(f"form field {part.name!r} must be a file: give it a file name")
     return parts
-
-
-async def _in_time(reading: Awaitable[T], limits: BodyLimits) -> T:
-    try:
-        async with asyncio.timeout(limits.seconds):
-            return await reading
-    except TimeoutError:
-        raise UploadTimeoutError(f"the body did not arrive within {limits.seconds:g} s") from None
 
 
 def _not_empty(file: UploadedFile) -> UploadedFile:

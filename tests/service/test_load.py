@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import threading
+import time
 
 import httpx2
 import pytest
@@ -172,6 +173,30 @@ async def test_a_body_that_does_not_arrive_in_time_is_given_up(toy_bundles):
             answer = await client.post("/v1/segment", content=slow_body(), headers={"Content-Type": "image/png"})
     assert answer.status_code == 408
     assert answer.json()["error"]["code"] == "upload_timeout"
+
+
+async def test_a_body_that_comes_at_less_than_any_pace_is_given_up_long_before_its_time(toy_bundles, monkeypatch):
+    loop, never = asyncio.get_running_loop(), asyncio.Event()
+    began, jump = loop.time(), 0.0
+    monkeypatch.setattr(loop, "time", lambda: time.monotonic() + jump)
+
+    async def slow_body():
+        nonlocal jump
+        yield bytes(64 << 10)  # four more seconds at 16 KiB/s
+        jump = 13.0
+        yield b"more"
+        jump = 15.0
+        await never.wait()
+
+    app = create_app(Settings(models=toy_bundles))
+    async with app.router.lifespan_context(app):
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://service") as client:
+            answer = await client.post("/v1/segment", content=slow_body(), headers={"Content-Type": "image/png"})
+        assert app.state.services.gate.is_idle
+    assert answer.status_code == 408
+    assert answer.json()["error"]["message"] == "the body comes too slowly: at least 16 KiB a second are waited for"
+    assert 14 <= loop.time() - began < 300
 
 
 @pytest.mark.parametrize(("path", "field"), [("/v1/segment", b"image"), ("/v1/submission", b"images")])

@@ -11,7 +11,7 @@ SLOW_UPLOAD_SECONDS = 10.0
 """After this time a body must have come at `SLOWEST_UPLOAD_BYTES_PER_SECOND` from its beginning on."""
 
 SLOWEST_UPLOAD_BYTES_PER_SECOND = 16 << 10
-"""A tenth of what a mobile phone sends; one that comes more slowly is not waited for."""
+"""Less than any network over which images are sent; a body that comes more slowly is not waited for."""
 
 UPLOADS_A_PLACE = 4
 """How many bodies may be on their way for each request that may run or wait. They take little more than their bytes,
