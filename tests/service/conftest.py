@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.testclient import TestClient
@@ -9,6 +10,7 @@ from starlette.testclient import TestClient
 from monolayer_service.admission.gate import Gate
 from monolayer_service.admission.limits import GateLimits
 from monolayer_service.app import create_app
+from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.metrics import Metrics
 
@@ -51,3 +53,24 @@ def make_gate():
             return gate
 
         yield make
+
+
+@pytest.fixture
+def make_scheduler():
+    """Give a function that starts a scheduler; ``make_scheduler(runs_at_once=2)``."""
+    with contextlib.ExitStack() as stack:
+
+        def make(runs_at_once=1, patience_seconds=0.0, guests=0, **options):
+            scheduler = TileScheduler(Metrics(), patience_seconds=patience_seconds)
+            stack.callback(scheduler.close)
+            scheduler.start(runs_at_once, guests, **options)
+            return scheduler
+
+        yield make
+
+
+@pytest.fixture
+def requests():
+    """Threads of requests."""
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
