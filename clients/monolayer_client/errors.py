@@ -41,6 +41,12 @@ class RefusedError(ClientError):
     code = "refused"
 
 
+class RefusedOptionsError(RefusedError):
+    """An option is refused, whatever the image."""
+
+    code = "options_refused"
+
+
 class UnavailableError(ClientError):
     """Nothing is wrong with the request: the service is full, starting, or cannot be reached. Ask again later.
 

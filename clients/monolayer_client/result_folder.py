@@ -7,15 +7,21 @@ from typing import Any, Self, TypeAlias
 
 from monolayer_client.answer_files import read_answer
 from monolayer_client.async_client import AsyncClient
-from monolayer_client.errors import InputError
+from monolayer_client.errors import InputError, RefusedError, RefusedOptionsError
+from monolayer_client.files import StagedFiles
 from monolayer_client.journal import Journal, Results
 from monolayer_client.progress import OnProgress
 
-Ask: TypeAlias = Callable[[AsyncClient, str, bytes, Path, OnProgress | None], Awaitable[Mapping[str, Any]]]
-"""Asks about the image of this name and these bytes, writes its files into the folder, and gives the service's answer.
+Keep: TypeAlias = Callable[[str, bytes], None]
+"""Keeps one file of an image: how its name ends, and what is in it."""
+
+Ask: TypeAlias = Callable[[AsyncClient, str, bytes, Keep, OnProgress | None], Awaitable[Mapping[str, Any]]]
+"""Asks about the image of this name and these bytes, keeps its files, and gives the service's answer.
 
 What it is given last wants to be told how far the service is, where the service tells.
 """
+
+_OF_THE_OPTIONS = frozenset({"invalid_option", "unknown_option"})
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class ImageWork:
     Attributes
     ----------
     ask : coroutine function
-        Does one image.
+        Does one image; the file that it keeps last is the service's answer.
     suffixes : tuple of str
         Of the files that every image gets; the first is the service's answer.
     options : mapping
@@ -78,7 +84,7 @@ class ResultFolder:
 
     def has_files(self, image_id: str) -> bool:
         """Tell whether files of all forms are there, of whatever they may be made."""
-        return all(file.exists() for file in self._files(image_id))
+        return all(self._file(image_id, suffix).exists() for suffix in self._work.suffixes)
 
     def is_done(self, image_id: str, has_sha256: Callable[[str], bool]) -> bool:
         """Tell whether the results are of this image and these options; `has_sha256`, maybe slow, is asked last."""
@@ -101,7 +107,7 @@ class ResultFolder:
         OSError
             There is none.
         """
-        return read_answer(self._files(image_id)[0])
+        return read_answer(self._file(image_id, self._work.suffixes[0]))
 
     def standing_answers(self) -> Iterator[dict[str, Any]]:
         """Read the answers that are kept to these options, also of images that are no longer anywhere."""
@@ -115,16 +121,63 @@ class ResultFolder:
     async def make(
         self, client: AsyncClient, image_id: str, content: bytes, on_progress: OnProgress | None = None
     ) -> Mapping[str, Any]:
-        """Ask about an image and keep its results; raises as the client does, and `OSError` where none can be kept."""
-        self._journal.drop(image_id)
-        answer = await self._work.ask(client, image_id, content, self.path, on_progress)
+        """Ask about an image and keep its results; what was kept of it before stays until all of them are there.
+
+        Raises
+        ------
+        RefusedOptionsError
+            An option is refused, whatever the image.
+        ClientError
+            As the client raises.
+        OSError
+            The results cannot be kept.
+        """
+        with StagedFiles() as files:
+            try:
+                answer = await self._work.ask(
+                    client,
+                    image_id,
+                    content,
+                    lambda suffix, data: files.put(self._file(image_id, suffix), data),
+                    on_progress,
+                )
+            except RefusedError as error:
+                if error.service_code in _OF_THE_OPTIONS:
+                    await self._try_options(client)
+                raise
+            self._journal.drop(image_id)
+            files.move_in()
         sha256 = str(answer["image"]["sha256"])
         self._journal.add(Results(image_id, sha256, dict(self._work.options), self._work.suffixes))
         return answer
 
+    async def _try_options(self, client: AsyncClient) -> None:
+        """Ask about an image of no bytes: the service looks at the options first.
+
+        One that it refuses then would suit no image; else it was one that an image does not have, such as a channel.
+        """
+        try:
+            await self._work.ask(client, "no image", b"", lambda *_: None, None)
+        except RefusedError as error:
+            if error.service_code in _OF_THE_OPTIONS:
+                raise RefusedOptionsError(
+                    f"the service refuses an option, whatever the image: {error}",
+                    service_code=error.service_code,
+                    status=error.status,
+                    request_id=error.request_id,
+                ) from error
+
     def refuse(self, image_id: str, sha256: str, reason: str) -> None:
-        """Note that the service refused these bytes."""
+        """Note that the service refused these bytes, and remove results of others: they would pass for those of these.
+
+        Results of the same bytes, made with other options, stay, and so does what the journal says of them.
+        """
+        if self._sha256_of_results(image_id) == sha256:
+            return
+        entry = self._journal.entries.get(image_id)
         self._journal.add(Results(image_id, sha256, dict(self._work.options), (), reason))
+        for suffix in {*self._work.suffixes, *(() if entry is None else entry.suffixes)}:
+            self._file(image_id, suffix).unlink(missing_ok=True)
 
     def forget_refusals(self) -> None:
         """Let refused images be asked about again."""
@@ -132,14 +185,18 @@ class ResultFolder:
             if entry.refused is not None:
                 self._journal.drop(entry.image_id)
 
-    def discard(self, image_id: str) -> None:
-        """Remove the results of an image whose bytes are no more: they must not pass for those of the new ones."""
-        self._journal.drop(image_id)
-        for file in self._files(image_id):
-            file.unlink(missing_ok=True)
+    def _sha256_of_results(self, image_id: str) -> str | None:
+        """Tell of which bytes the results are, as the journal says or else the answer itself; None without results."""
+        entry = self._journal.entries.get(image_id)
+        if entry is not None:
+            return entry.sha256 if entry.refused is None else None
+        try:
+            return str(self.answer_of(image_id)["image"]["sha256"])
+        except (InputError, OSError, KeyError, TypeError):
+            return None
 
-    def _files(self, image_id: str) -> list[Path]:
-        return [self.path / f"{image_id}{suffix}" for suffix in self._work.suffixes]
+    def _file(self, image_id: str, suffix: str) -> Path:
+        return self.path / f"{image_id}{suffix}"
 
     def _stands(self, image_id: str) -> bool:
         entry = self._journal.entries.get(image_id)

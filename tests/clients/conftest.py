@@ -29,7 +29,7 @@ class FakeService:
     """Takes ``.npy`` images whose pixels *are* the labels, and gives them back as the objects it found.
 
     `script` holds answers that are given first, one per request; `requests` what was asked; `progress` what is told
-    ahead of an answer to those who ask for it.
+    ahead of an answer to those who ask for it; `unknown_options` names that are refused before the image is looked at.
     """
 
     def __init__(self):
@@ -40,6 +40,7 @@ class FakeService:
         self.most_under_way = 0
         self.hold_until_under_way = 0
         self.progress: list[dict[str, object]] = []
+        self.unknown_options: set[str] = set()
 
     @property
     def transport(self):
@@ -96,6 +97,8 @@ class FakeService:
 
     def analyse(self, request):
         content, query = request.content, request.url.params
+        for name in self.unknown_options & set(query):
+            return self.fail(422, "unknown_option", f"option {name!r} is not known: did you mean threshold?")
         if not content:
             return self.fail(400, "empty_image", "the image has no bytes")
         if not content.startswith(b"\x93NUMPY"):

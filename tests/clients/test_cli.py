@@ -213,7 +213,7 @@ def test_files_nobody_vouches_for_are_made_again(monolayer, service, good_images
     assert len(service.posts) == 2
 
 
-def test_an_image_that_failed_when_done_again_is_done_once_more(monolayer, service, good_images, tmp_path):
+def test_the_results_of_an_image_outlive_its_failing_in_between(monolayer, service, good_images, tmp_path, read_json):
     image, out = good_images / "first.npy", tmp_path / "out"
     original = image.read_bytes()
     monolayer("segment", image, "-o", out)
@@ -222,7 +222,26 @@ def test_an_image_that_failed_when_done_again_is_done_once_more(monolayer, servi
     image.write_bytes(original)
     service.requests.clear()
     assert monolayer("segment", image, "-o", out).exit_code == 0
-    assert len(service.posts) == 1
+    assert service.posts == []
+    assert read_json(out / "first.json")["count"] == 2
+
+
+@pytest.mark.parametrize("fails_at", ["the answer", "the other form"])
+def test_what_fails_with_other_options_leaves_the_results_of_the_older_ones_whole(
+    monolayer, service, good_images, tmp_path, fails_at
+):
+    arguments = ["segment", good_images / "first.npy", "-o", tmp_path / "out", "-f", "rois"]
+    monolayer(*arguments)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    if fails_at == "the answer":
+        service.script.append(service.fail(500, "internal_error", "it broke"))
+    else:
+        service.unknown_options = {"format"}
+    assert monolayer(*arguments, "--method", "kmeans").exit_code == 1
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    service.requests.clear()
+    assert monolayer(*arguments).exit_code == 0
+    assert service.posts == []
 
 
 def test_when_all_is_done_no_service_is_needed(monolayer, service, good_images, tmp_path):

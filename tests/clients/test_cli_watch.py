@@ -81,6 +81,32 @@ def test_what_is_refused_is_listed(watch, good_images, tmp_path):
     assert f"{good_images / 'broken.png'}: {reason}" in result.stderr
     assert table(tmp_path / "out" / "failed.csv") == [{"image": "broken.png", "image_id": "broken", "reason": reason}]
     assert "2 images answered, 1 without an answer" in result.stderr
+    assert result.exit_code == 1  # as of every command of which an image failed
+
+
+@pytest.mark.parametrize("command", [[], ["--segment", "-f", "csv"]], ids=["numbers", "objects"])
+def test_a_wrong_option_ends_the_watch_with_its_reason_and_leaves_all_results(watch, service, tmp_path, command):
+    watch(*command)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    service.unknown_options = {"treshold"}
+    result = watch(*command, "--set", "treshold=0.4")
+    assert result.exit_code == 1
+    reason = "option 'treshold' is not known: did you mean threshold?"
+    assert result.stderr.splitlines()[-1] == f"error: the service refuses an option, whatever the image: {reason}"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    service.requests.clear()
+    assert watch(*command).exit_code == 0
+    assert service.posts == []
+
+
+def test_faults_of_the_service_leave_the_results_of_other_options(watch, service, good_images, tmp_path, read_json):
+    (good_images / "third.npy").unlink()
+    watch()
+    service.script.extend([service.fail(500, "internal_error", "it broke")] * 3)
+    result = watch("--method", "kmeans")
+    assert result.exit_code == 1
+    assert [row["image"] for row in table(tmp_path / "out" / "failed.csv")] == ["first.npy"]
+    assert read_json(tmp_path / "out" / "first.confluency.json")["method"] == "unet"
 
 
 def test_a_second_run_and_the_other_commands_find_it_done(watch, monolayer, service, good_images, tmp_path):

@@ -205,6 +205,24 @@ def test_refusals_carry_the_code_of_the_service(real, image, options, code):
     assert error.value.request_id
 
 
+@pytest.mark.parametrize("call", ["segment", "confluency"])
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({}, "empty_image"),
+        ({"channel": 5}, "empty_image"),  # an image may have so many
+        ({"clusters": 9}, "invalid_option"),
+        ({"treshold": 0.5}, "unknown_option"),
+    ],
+    ids=str,
+)
+def test_an_image_of_no_bytes_tells_options_that_suit_no_image_from_others(real, call, options, code):
+    """`ResultFolder` relies on it."""
+    with pytest.raises(RefusedError) as refused:
+        getattr(real, call)(b"", **options)
+    assert refused.value.service_code == code
+
+
 def test_the_client_knows_the_options_of_the_service():
     of_the_answer = {"echo"}
     chosen_by_argument = {"format"}

@@ -22,12 +22,11 @@ from monolayer_client.cli.service import (
     collect_options,
 )
 from monolayer_client.connection import DEFAULT_URL
-from monolayer_client.files import write_atomically
 from monolayer_client.image_files import find_images
 from monolayer_client.options import ConfluencyOptions
 from monolayer_client.outputs import to_json
 from monolayer_client.progress import OnProgress
-from monolayer_client.result_folder import ImageWork
+from monolayer_client.result_folder import ImageWork, Keep
 
 
 def confluency(
@@ -65,10 +64,10 @@ def numbers_work(options: Mapping[str, object]) -> ImageWork:
     """Ask for the numbers of images, and keep the answer."""
 
     async def ask(
-        client: AsyncClient, image_id: str, content: bytes, folder: Path, _: OnProgress | None
+        client: AsyncClient, image_id: str, content: bytes, keep: Keep, _: OnProgress | None
     ) -> Mapping[str, Any]:
         result = await client.confluency(content, **cast("ConfluencyOptions", {**options, "image_id": image_id}))
-        write_atomically(folder / f"{image_id}{CONFLUENCY_SUFFIX}", to_json(result.raw))
+        keep(CONFLUENCY_SUFFIX, to_json(result.raw))
         return result.raw
 
     return ImageWork(ask, (CONFLUENCY_SUFFIX,), options, "confluency.csv")

@@ -22,12 +22,11 @@ from monolayer_client.cli.service import (
     collect_options,
 )
 from monolayer_client.connection import DEFAULT_URL
-from monolayer_client.files import write_atomically
 from monolayer_client.image_files import find_images
 from monolayer_client.options import SegmentOptions
 from monolayer_client.outputs import OutputForm, to_json, to_kaggle, to_object_table
 from monolayer_client.progress import OnProgress
-from monolayer_client.result_folder import ImageWork
+from monolayer_client.result_folder import ImageWork, Keep
 from monolayer_client.results import SegmentResult
 
 _MADE_HERE: dict[OutputForm, Callable[[SegmentResult], bytes]] = {
@@ -102,7 +101,7 @@ def objects_work(options: Mapping[str, object], forms: Iterable[OutputForm]) -> 
     wanted = [OutputForm.json, *dict.fromkeys(form for form in forms if form is not OutputForm.json)]
 
     async def ask(
-        client: AsyncClient, image_id: str, content: bytes, folder: Path, on_progress: OnProgress | None
+        client: AsyncClient, image_id: str, content: bytes, keep: Keep, on_progress: OnProgress | None
     ) -> Mapping[str, Any]:
         named = {**options, "image_id": image_id}
         result = await client.segment(content, on_progress=on_progress, **cast("SegmentOptions", named))
@@ -112,7 +111,7 @@ def objects_work(options: Mapping[str, object], forms: Iterable[OutputForm]) -> 
             else:
                 fitting = {name: named[name] for name in named if form in ONLY_IN.get(name, OutputForm)}
                 data = await client.segment(content, format=_ASKED_FOR[form], **cast("SegmentOptions", fitting))
-            write_atomically(folder / f"{image_id}{form.suffix}", data)
+            keep(form.suffix, data)
         return result.raw
 
     return ImageWork(ask, tuple(form.suffix for form in wanted), options, "summary.csv")

@@ -78,7 +78,8 @@ def watch(
     `monolayer confluency` and `segment`; `monolayer series` and `plate` read the results. Hidden and temporary names
     are left alone; with --recursive an image in a folder is called FOLDER_NAME.
 
-    Ctrl-C or SIGTERM ends the watch when what the service has is done, a second one at once.
+    Ctrl-C or SIGTERM ends the watch when what the service has is done, a second one at once. The exit status is 1 where
+    images are listed in failed.csv. An option that the service refuses, whatever the image, ends the watch at once.
 
     \b
     Examples:
@@ -108,6 +109,8 @@ def watch(
             )
         )
         report.sum_up(already_done)
+        if report.has_troubles:
+            raise typer.Exit(1)
 
 
 async def _watch(
@@ -181,6 +184,11 @@ class Report:
         self._troubles: list[Trouble] = []
         self._latencies_s: list[float] = []
         self._answered = 0
+
+    @property
+    def has_troubles(self) -> bool:
+        """Whether there are images without an answer."""
+        return bool(self._troubles)
 
     def answered(self, image_id: str, answer: Mapping[str, Any], latency_s: float | None) -> None:
         """Show one line."""

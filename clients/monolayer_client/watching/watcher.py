@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from monolayer_client.async_client import AsyncClient
-from monolayer_client.errors import ClientError, RefusedError, ServiceFaultError, UnavailableError
+from monolayer_client.errors import (
+    ClientError,
+    RefusedError,
+    RefusedOptionsError,
+    ServiceFaultError,
+    UnavailableError,
+)
 from monolayer_client.outputs import summary_row
 from monolayer_client.result_folder import ResultFolder
 from monolayer_client.watching.backlog import Backlog, Trouble
@@ -21,7 +27,6 @@ PAUSES_S = (0.5, 10.0)
 """First and longest pause where the service names none; each is twice the one before."""
 
 _OF_THE_IMAGE = frozenset({400, 413, 415, 422})
-_OF_THE_OPTIONS = frozenset({"invalid_option", "unknown_option"})
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Watcher:
     _rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _told: list[Trouble] | None = None
     _held_up: dict[str, str] = field(default_factory=dict)
-    _has_new_rows: bool = True
+    _has_new_rows: bool = False
 
     def __post_init__(self) -> None:
         self._backlog = Backlog(self.settle_s)
@@ -111,8 +116,15 @@ class Watcher:
         self._stop.set()
 
     async def run(self) -> None:
-        """Watch until told to stop; where it ends early for another reason, no result is half kept."""
+        """Watch until told to stop; where it ends early for another reason, no result is half kept.
+
+        Raises
+        ------
+        RefusedOptionsError
+            An option is refused, whatever the image.
+        """
         self._rows = {row["image_id"]: row for row in map(summary_row, self.results.standing_answers())}
+        self._has_new_rows = bool(self._rows)
         stopping = asyncio.create_task(self._stop.wait())
         tasks: set[asyncio.Task[None]] = set()
         changed: asyncio.Task[None] | None = None
@@ -183,16 +195,19 @@ class Watcher:
         while True:
             try:
                 answer = await self.results.make(self.client, image_id, content)
+            except RefusedOptionsError:
+                raise
             except ClientError as error:
                 faults += isinstance(error, ServiceFaultError)
-                if _is_final(error, faults):
+                is_of_the_image = isinstance(error, RefusedError) and error.status in _OF_THE_IMAGE
+                if is_of_the_image or faults >= FAULTS_BORNE:
                     self._hold_up("service", None)
                     self._has_new_rows |= self._rows.pop(image_id, None) is not None
-                    self.results.discard(image_id)
-                    if _is_of_the_image(error):
+                    if is_of_the_image:
                         self.results.refuse(image_id, sha256, str(error))
                     self._backlog.settle(arrival, str(error))
                     return
+                # A refusal that is not over the image, as of a key or a model, may end by itself.
                 self._hold_up("service", str(error))
                 named_s = error.retry_after_s if isinstance(error, UnavailableError) else None
                 if not await self._pause(pause_s if named_s is None else named_s):
@@ -236,15 +251,3 @@ class Watcher:
         if rows_too and self._has_new_rows:
             self._has_new_rows = False
             self.listener.idle(self._rows)
-
-
-def _is_of_the_image(error: ClientError) -> bool:
-    """Whether other bytes would help and nothing else."""
-    return (
-        isinstance(error, RefusedError) and error.status in _OF_THE_IMAGE and error.service_code not in _OF_THE_OPTIONS
-    )
-
-
-def _is_final(error: ClientError, faults: int) -> bool:
-    """Whether to list the image; a refusal that is not over the image, as of a key or a model, may end by itself."""
-    return faults >= FAULTS_BORNE or (isinstance(error, RefusedError) and error.status in _OF_THE_IMAGE)

@@ -8,7 +8,6 @@ from collections import deque
 import pytest
 
 from monolayer_client.errors import RefusedError
-from monolayer_client.files import write_atomically
 from monolayer_client.result_folder import ImageWork, ResultFolder
 from monolayer_client.watching.sightings import Sighting, Stamp
 from monolayer_client.watching.watcher import Surroundings, Watcher
@@ -35,6 +34,8 @@ class World:
 
     `script` holds functions, one for each time that the watch waits for a change; behind its end it stays quiet, and
     once nothing is left to do the watch is stopped. `service` holds errors that are raised first, one per request.
+    Options with `refused_options` among them are refused before the image is looked at, others over bytes that are
+    `unsuited`. `made` says of which bytes an answer must be there, by image.
     """
 
     def __init__(self, folder):
@@ -50,6 +51,9 @@ class World:
         self.rows = {}
         self.is_reachable = True
         self.is_full = False
+        self.made = {}
+        self.refused_options = None
+        self.unsuited = None
         self.ends = "stop"
         self._next_id = 1
 
@@ -119,18 +123,29 @@ class World:
 
     # the service
 
-    async def ask(self, client, image_id, content, folder, on_progress):
-        self.asked.append((image_id, content))
+    async def ask(self, client, image_id, content, keep, on_progress):
         for _ in range(3):
             await asyncio.sleep(0)
         if self.service:
+            self.asked.append((image_id, content))
             raise self.service.popleft()
+        if self.refused_options is not None and self.refused_options.items() <= self.options.items():
+            ((name, value),) = self.refused_options.items()
+            raise RefusedError(f"{name}={value} cannot be used", status=422, service_code="invalid_option")
+        if not content:
+            raise RefusedError("the image has no bytes", status=400, service_code="empty_image")
+        self.asked.append((image_id, content))
+        if content == self.unsuited and "channel" in self.options:
+            message = f"channel={self.options['channel']} is outside the image"
+            raise RefusedError(message, status=422, service_code="invalid_option")
         if content.startswith(b"bad"):
+            self.made.pop(image_id, None)
             raise RefusedError("no image", status=415, service_code="unknown_format")
         if self.is_full:
             raise OSError("no space left on device")
         answer = answer_to(image_id, content)
-        write_atomically(folder / f"{image_id}.confluency.json", json.dumps(answer).encode())
+        keep(".confluency.json", json.dumps(answer).encode())
+        self.made[image_id] = answer["image"]["sha256"]
         return answer
 
     # who is told
@@ -140,7 +155,7 @@ class World:
 
     def live(self, script=(), *, ends="quiet", **options):
         """One life of the watch, from start to `quiet`, `stop` or `crash`."""
-        self.script, self.ends, self.quiet = deque(script), ends, 0
+        self.script, self.ends, self.quiet, self.options = deque(script), ends, 0, options
         work = ImageWork(self.ask, (".confluency.json",), options, "confluency.csv")
         with ResultFolder(self.folder, work) as results:
             asyncio.run(self._run(results))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monolayer_client.errors import RefusedError, ServiceFaultError, UnavailableError
+from monolayer_client.errors import RefusedError, RefusedOptionsError, ServiceFaultError, UnavailableError
 from monolayer_client.watching.sightings import image_id_of, is_candidate
 
 
@@ -133,6 +133,86 @@ def test_a_fault_is_borne_three_times_then_listed_and_tried_again_in_another_lif
     assert kept(world) == {"a": sha256(b"1")}
 
 
+def test_an_option_that_is_refused_for_every_image_ends_the_watch_and_touches_no_result(world):
+    world.write("a.png", b"1")
+    world.write("b.png", b"22")
+    world.live()
+    world.refused_options = {"clusters": "nine"}
+    world.rows = {"what": "was told before"}
+    with pytest.raises(RefusedOptionsError, match="clusters=nine cannot be used"):
+        world.live(clusters="nine")
+    assert kept(world) == {"a": sha256(b"1"), "b": sha256(b"22")}
+    assert world.rows == {"what": "was told before"}
+    asked = len(world.asked)
+    world.live()
+    assert len(world.asked) == asked
+    assert set(world.rows) == {"a", "b"}
+
+
+def test_an_option_that_does_not_suit_one_image_lists_that_image_and_keeps_its_older_result(world):
+    world.write("a.png", b"1")
+    world.write("b.png", b"22")
+    world.live()
+    world.unsuited = b"1"
+    world.live(channel="5")
+    assert [(each.name, each.reason) for each in world.listed] == [("a.png", "channel=5 is outside the image")]
+    assert kept(world) == {"a": sha256(b"1"), "b": sha256(b"22")}
+    assert set(world.rows) == {"b"}
+    asked = len(world.asked)
+    world.live()
+    assert [content for _, content in world.asked[asked:]] == [b"22"]  # the older answer to a.png stands
+
+
+def test_the_service_being_away_while_the_options_are_looked_into_is_waited_out(world):
+    world.write("a.png", b"1")
+    refusal = RefusedError("channel=5 is outside the image", status=422, service_code="invalid_option")
+    world.service.extend([refusal, UnavailableError("cannot be reached")])
+    world.live(channel="5")
+    assert world.held_up == ["cannot be reached", None]
+    assert kept(world) == {"a": sha256(b"1")}
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "told"),
+    [(b"1", {"method": "kmeans"}, None), (b"changed", {}, {})],
+    ids=["same bytes, other options", "other bytes"],
+)
+def test_faults_of_the_service_remove_no_result(world, content, options, told):
+    world.write("a.png", b"1")
+    world.live()
+    world.rows = None
+    world.write("a.png", content)
+    world.service.extend([ServiceFaultError("it broke", status=500)] * 3)
+    world.live(**options)
+    assert kept(world) == {"a": sha256(b"1")}
+    assert [each.reason for each in world.listed] == ["it broke"]
+    assert world.rows == told  # no row of older bytes among those of the images as they are
+    world.live(**options)
+    assert kept(world) == {"a": sha256(content)}
+    assert set(world.rows) == {"a"}
+
+
+def test_a_refusal_of_bytes_that_were_answered_with_other_options_keeps_the_answer(world):
+    world.write("a.png", b"1")
+    world.live()
+    world.service.append(RefusedError("more pixels than admitted", status=413, service_code="image_too_large"))
+    world.live(method="kmeans")
+    assert kept(world) == {"a": sha256(b"1")}
+    assert [each.reason for each in world.listed] == ["more pixels than admitted"]
+
+
+def test_files_without_a_journal_stay_at_a_refusal_only_where_they_say_that_they_are_of_these_bytes(world):
+    world.write("a.png", b"1")
+    world.write("b.png", b"22")
+    world.live()
+    (world.folder / "confluency.csv.journal").unlink()
+    world.write("b.png", b"other")
+    world.service.extend([RefusedError("no more", status=415, service_code="unknown_format")] * 2)
+    world.live()
+    assert [each.name for each in world.listed] == ["a.png", "b.png"]
+    assert kept(world) == {"a": sha256(b"1")}
+
+
 def test_a_disk_that_is_full_loses_no_image(world):
     world.write("a.png", b"1", age_s=500)
     world.is_full = True
@@ -191,7 +271,7 @@ def act(world, kind, *values):
 
 
 def check_that_all_is_answered(world):
-    """Each image has the one answer of its bytes as they are; the others are listed."""
+    """Each image has the one answer of its bytes as they are; the others are listed, and faults cost no answer."""
     images = {name: world.files[name][0] for name in sorted(world.files) if is_candidate(name)}
     owners = {}
     for each in images:
@@ -199,9 +279,11 @@ def check_that_all_is_answered(world):
     reasons = {each.name: each.reason for each in world.listed}
     without = {each for each in images if images[each].startswith(b"bad") or reasons.get(each) == "it broke"}
     answers = kept(world)
+    assert answers == world.made
     for image_id, each in owners.items():
         if each in without:
-            assert image_id not in answers
+            assert answers.get(image_id) != sha256(images[each])
+            assert image_id not in world.rows
         else:
             assert answers[image_id] == sha256(images[each])
             assert world.rows[image_id]["count"] == len(images[each])
