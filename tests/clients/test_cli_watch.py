@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from monolayer_client.cli.watch import _spread
+from monolayer_client.journal import Journal, Results
 
 changes = pytest.importorskip("monolayer_client.watching.changes", reason="watchfiles is not installed")
 
@@ -114,6 +115,15 @@ def test_a_second_run_and_the_other_commands_find_it_done(watch, monolayer, serv
     service.requests.clear()
     assert "0 images answered, 2 were answered before" in watch().stderr
     assert monolayer("confluency", good_images, "--out", tmp_path / "out").exit_code == 0
+    assert service.posts == []
+
+
+@pytest.mark.parametrize("command", ["watch", "confluency"])
+def test_a_folder_of_results_takes_one_program_at_a_time(watch, monolayer, service, tmp_path, *, command):
+    with Journal(tmp_path / "out" / "confluency.csv.journal", Results, None):
+        result = watch() if command == "watch" else monolayer(command, tmp_path / "images", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert f"confluency.csv.journal is in use by process {os.getpid()}" in result.stderr
     assert service.posts == []
 
 

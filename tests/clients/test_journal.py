@@ -1,5 +1,7 @@
 """The journal of a submission, also after a crash."""
 
+import os
+
 import pytest
 
 from monolayer_client.errors import InputError
@@ -67,6 +69,67 @@ def test_another_file_is_not_taken_for_a_journal(tmp_path):
     with pytest.raises(InputError, match="no journal"):
         entries_of(path)
     assert path.read_text() == "ImageId,EncodedPixels\n"
+
+
+def test_of_two_at_once_the_second_is_told_who_is_there_and_nothing_is_lost(tmp_path):
+    path = tmp_path / "journal"
+    with Journal(path, Rows, OPTIONS) as journal:
+        journal.add(FIRST)
+        with pytest.raises(InputError, match=rf"journal is in use by process {os.getpid()} on .+ since "):
+            entries_of(path)
+        with pytest.raises(InputError, match="in use"), Journal(path, Rows, OPTIONS, is_new=True):
+            pass
+        journal.add(SECOND)
+    assert entries_of(path) == [FIRST, SECOND]
+    assert [each.name for each in tmp_path.iterdir()] == ["journal"]
+
+
+def test_what_another_program_added_between_reading_and_entering_is_kept(tmp_path):
+    path = tmp_path / "journal"
+    late = Journal(path, Rows, OPTIONS)
+    with Journal(path, Rows, OPTIONS) as journal:
+        journal.add(FIRST)
+    with late:
+        late.add(SECOND)
+    assert entries_of(path) == [FIRST, SECOND]
+
+
+def test_a_new_journal_replaces_one_of_other_options(tmp_path):
+    path = tmp_path / "journal"
+    with Journal(path, Rows, {"method": "kmeans"}) as journal:
+        journal.add(FIRST)
+    with Journal(path, Rows, OPTIONS, is_new=True) as journal:
+        journal.add(SECOND)
+    assert entries_of(path) == [SECOND]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b'{"image_id": "a", "sha2',
+        b"\x00\x00\x00\x00",
+        b"\xff\xfe{}",
+        b'{"image_id": "a"}',
+        b'{"dropped": ["a"]}',
+        b"[1, 2]",
+        b"null",
+        b"",
+    ],
+    ids=repr,
+)
+def test_a_damaged_line_is_named_and_nothing_is_lost(tmp_path, damaged):
+    path = tmp_path / "journal"
+    with Journal(path, Rows, OPTIONS) as journal:
+        journal.add(FIRST)
+        journal.add(SECOND)
+    head, first, second, _ = path.read_bytes().split(b"\n")
+    content = b"\n".join([head, first, damaged, second, b""])
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="line 3 cannot be read"):
+        entries_of(path)
+    assert path.read_bytes() == content
+    path.write_bytes(b"\n".join([head, first, second, b""]))
+    assert entries_of(path) == [FIRST, SECOND]
 
 
 def test_an_empty_file_is_an_empty_journal(tmp_path):

@@ -63,9 +63,7 @@ def submit(
         options = collect_options(model, method, pixel_size_um, settings)
         images = find_images(inputs)
         path = out.with_name(f"{out.name}.journal")
-        if restart:
-            path.unlink(missing_ok=True)
-        with Journal(path, Rows, options) as journal:
+        with Journal(path, Rows, options, is_new=restart) as journal:
             waiting = left_to_do(images, journal)
             if len(waiting) < len(images):
                 err().print(f"{len(images) - len(waiting)} of {len(images)} images are in {path}", markup=False)
