@@ -40,14 +40,16 @@ class Rows(Entry):
 
 @dataclass(frozen=True)
 class Results(Entry):
-    """Result files of an image: what they were made with, and how their names end.
+    """Result files of an image: what they were made with, how their names end, and the image's row of the summary.
 
-    Of an image that the service refused there are none, and `refused` says why.
+    Of an image that the service refused there are none, and `refused` says why. Journals begun by earlier versions have
+    no rows.
     """
 
     options: dict[str, Any]
     suffixes: tuple[str, ...]
     refused: str | None = None
+    row: dict[str, Any] | None = None
 
 
 E = TypeVar("E", bound=Entry)

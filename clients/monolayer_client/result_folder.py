@@ -1,6 +1,8 @@
 """What is asked of every image, and the folder that keeps the answers with a journal of what they were made of."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -10,6 +12,7 @@ from monolayer_client.async_client import AsyncClient
 from monolayer_client.errors import InputError, RefusedError, RefusedOptionsError
 from monolayer_client.files import StagedFiles
 from monolayer_client.journal import Journal, Results
+from monolayer_client.outputs import summary_row
 from monolayer_client.progress import OnProgress
 
 Keep: TypeAlias = Callable[[str, bytes], None]
@@ -109,14 +112,20 @@ class ResultFolder:
         """
         return read_answer(self._file(image_id, self._work.suffixes[0]))
 
-    def standing_answers(self) -> Iterator[dict[str, Any]]:
-        """Read the answers that are kept to these options, also of images that are no longer anywhere."""
-        for image_id in list(self._journal.entries):
-            if self._stands(image_id):
-                try:
-                    yield self.answer_of(image_id)
-                except InputError:
-                    self._journal.drop(image_id)
+    def standing_rows(self) -> dict[str, Mapping[str, Any]]:
+        """Give the summary's rows of the results to these options by image, also of images that are no longer anywhere.
+
+        The journal has them: an answer, which may be large, is read only where an earlier version wrote the journal.
+        """
+        if not self.path.is_dir():
+            return {}
+        names = {entry.name for entry in os.scandir(self.path)}
+        rows: dict[str, Mapping[str, Any]] = {}
+        for image_id, entry in self._journal.entries.items():
+            if self._is_of_now(entry) and {f"{image_id}{suffix}" for suffix in self._work.suffixes} <= names:
+                with suppress(InputError):
+                    rows[image_id] = summary_row(self.answer_of(image_id)) if entry.row is None else entry.row
+        return rows
 
     async def make(
         self, client: AsyncClient, image_id: str, content: bytes, on_progress: OnProgress | None = None
@@ -148,7 +157,8 @@ class ResultFolder:
             self._journal.drop(image_id)
             files.move_in()
         sha256 = str(answer["image"]["sha256"])
-        self._journal.add(Results(image_id, sha256, dict(self._work.options), self._work.suffixes))
+        row = summary_row(answer)
+        self._journal.add(Results(image_id, sha256, dict(self._work.options), self._work.suffixes, row=row))
         return answer
 
     async def _try_options(self, client: AsyncClient) -> None:
@@ -200,9 +210,7 @@ class ResultFolder:
 
     def _stands(self, image_id: str) -> bool:
         entry = self._journal.entries.get(image_id)
-        return (
-            entry is not None
-            and entry.options == self._work.options
-            and set(entry.suffixes) >= set(self._work.suffixes)
-            and self.has_files(image_id)
-        )
+        return entry is not None and self._is_of_now(entry) and self.has_files(image_id)
+
+    def _is_of_now(self, entry: Results) -> bool:
+        return entry.options == self._work.options and set(entry.suffixes) >= set(self._work.suffixes)

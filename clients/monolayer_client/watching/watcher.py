@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from monolayer_client.async_client import AsyncClient
 from monolayer_client.errors import (
     ClientError,
+    InputError,
     RefusedError,
     RefusedOptionsError,
     ServiceFaultError,
@@ -123,7 +124,7 @@ class Watcher:
         RefusedOptionsError
             An option is refused, whatever the image.
         """
-        self._rows = {row["image_id"]: row for row in map(summary_row, self.results.standing_answers())}
+        self._rows = await asyncio.to_thread(self.results.standing_rows)
         self._has_new_rows = bool(self._rows)
         stopping = asyncio.create_task(self._stop.wait())
         tasks: set[asyncio.Task[None]] = set()
@@ -181,13 +182,22 @@ class Watcher:
     async def _see_to(self, arrival: Arrival, content: bytes) -> None:
         image_id = image_id_of(arrival.name)
         sha256 = hashlib.sha256(content).hexdigest()
-        if self.results.is_done(image_id, sha256.__eq__):
+        if await self._is_done(image_id, sha256):
             self.already_done += 1
             self._backlog.settle(arrival)
         elif (reason := self.results.refusal(image_id, sha256)) is not None:
             self._backlog.settle(arrival, reason)
         else:
             await self._ask(arrival, image_id, sha256, content)
+
+    async def _is_done(self, image_id: str, sha256: str) -> bool:
+        if not self.results.is_done(image_id, sha256.__eq__):
+            return False
+        try:
+            await asyncio.to_thread(self.results.answer_of, image_id)
+        except InputError:  # the file has been damaged since it was written
+            return False
+        return True
 
     async def _ask(self, arrival: Arrival, image_id: str, sha256: str, content: bytes) -> None:
         """Ask until there is an answer or a refusal, or the watch is to stop."""

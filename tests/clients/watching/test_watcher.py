@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monolayer_client.errors import RefusedError, RefusedOptionsError, ServiceFaultError, UnavailableError
+from monolayer_client.result_folder import ResultFolder
 from monolayer_client.watching.sightings import image_id_of, is_candidate
 
 
@@ -72,6 +73,51 @@ def test_images_that_are_gone_keep_their_answers_and_rows(world):
     world.delete("a.png")
     world.live()
     assert set(world.rows) == set(kept(world)) == {"a"}
+
+
+def test_the_rows_of_the_summary_are_there_without_reading_the_answers(world, monkeypatch):
+    world.write("a.png", b"1")
+    world.live()
+    world.delete("a.png")
+    monkeypatch.delattr(ResultFolder, "answer_of")
+    world.write("b.png", b"22")
+    world.live()
+    assert {name: row["count"] for name, row in world.rows.items()} == {"a": 1, "b": 2}
+
+
+def test_of_a_journal_without_rows_the_answers_are_read(world):
+    world.write("a.png", b"1")
+    world.live()
+    world.delete("a.png")
+    told = world.rows
+    journal = world.folder / "confluency.csv.journal"
+    head, entry = map(json.loads, journal.read_text().splitlines())
+    del entry["row"]
+    journal.write_text(f"{json.dumps(head)}\n{json.dumps(entry)}\n")
+    world.rows = {}
+    world.live()
+    assert world.rows == told
+    assert told["a"]["count"] == 1
+
+
+def test_an_answer_that_was_damaged_since_is_asked_for_again(world):
+    world.write("a.png", b"1")
+    world.live()
+    (world.folder / "a.confluency.json").write_bytes(bytes(100))
+    world.live()
+    assert len(world.asked) == 2
+    assert kept(world) == {"a": sha256(b"1")}
+
+
+def test_rows_of_results_whose_files_are_gone_are_not_told(world):
+    world.write("a.png", b"1")
+    world.write("b.png", b"22")
+    world.live()
+    for name in ("a.png", "b.png"):
+        world.delete(name)
+    (world.folder / "a.confluency.json").unlink()
+    world.live()
+    assert set(world.rows) == {"b"}
 
 
 def test_a_refused_image_is_listed_until_its_file_changes_also_in_another_life(world):
