@@ -1,10 +1,12 @@
 """``python -m tests.fuzz.campaign``: hostile files against the running service, and a table of what came of them.
 
 The service runs in a process of its own, as an operator starts it. Whatever is against the contract is listed: a status
-that no image may cause, an answer that shows the inside, a log line that is no JSON or an error, a crash.
+that no image may cause, an answer that shows the inside, a log line that is no JSON or an error, a crash, a file that
+takes too long or too much memory.
 """
 
 import argparse
+import functools
 import http.client
 import itertools
 import json
@@ -14,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,8 @@ from benchmarks.tables import markdown_table
 from tests.fuzz.mutations import Mutant, mutants
 
 MAX_SECONDS = 10.0
+"""For one file, of the processor and by the clock on the wall."""
+
 MAX_MIB = 600.0
 REFUSALS = {400, 413, 415, 422}
 
@@ -43,16 +47,18 @@ INSIDE = re.compile(r"Traceback|File \"|site-packages|/(home|usr|tmp|work|io)/|0
 
 @dataclass
 class Tally:
-    """What came of one kind of input; time is that of the processor, which other programs do not lengthen."""
+    """What came of one kind of input."""
 
     statuses: Counter[int] = field(default_factory=Counter)
+    slowest_cpu_seconds: float = 0.0
     slowest_seconds: float = 0.0
     above_idle_mib: float = 0.0
 
     def row(self, kind: str) -> list[str]:
         refused = ", ".join(f"{status}: {count}" for status, count in sorted(self.statuses.items()) if status != 200)
         numbers = [str(self.statuses.total()), str(self.statuses[200]), refused or "none"]
-        return [kind, *numbers, f"{self.slowest_seconds * 1000:.0f}", f"{self.above_idle_mib:.0f}"]
+        slowest = [f"{seconds * 1000:.0f}" for seconds in (self.slowest_cpu_seconds, self.slowest_seconds)]
+        return [kind, *numbers, *slowest, f"{self.above_idle_mib:.0f}"]
 
 
 @dataclass
@@ -63,8 +69,26 @@ class Findings:
     faults: list[str] = field(default_factory=list)
 
     def table(self) -> str:
-        header = ["input", "tried", "answered", "refused by status", "slowest CPU ms", "MiB above idle"]
+        header = ["input", "tried", "answered", "refused by status", "slowest CPU ms", "slowest ms", "MiB above idle"]
         return markdown_table(header, [tally.row(kind) for kind, tally in sorted(self.tallies.items())])
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to one file, the processor's time it took, and the time by the clock."""
+
+    status: int
+    body: bytes
+    cpu_seconds: float
+    seconds: float
+
+    @property
+    def took_seconds(self) -> float:
+        return max(self.cpu_seconds, self.seconds)
+
+    @property
+    def is_late(self) -> bool:
+        return self.took_seconds > MAX_SECONDS
 
 
 @contextmanager
@@ -89,21 +113,42 @@ def attack(server: Server, files: Iterable[tuple[int, Mutant]], seed: int, findi
         label = f"{name} (seed {seed}, number {number}, {path})"
         tally = findings.tallies.setdefault(name, Tally())
         server.forget_peak()
-        begin = server.cpu_seconds()
         try:
-            connection.request("POST", path, mutant.data, {"Content-Type": MEDIA_TYPES[mutant.format]})
-            response = connection.getresponse()
-            status, body = response.status, response.read()
+            reply = asked_twice_if_late(functools.partial(ask, server, connection, path, mutant))
         except (OSError, http.client.HTTPException) as error:
             findings.faults.append(f"{label}: {error!r}")
             connection.close()
             continue
-        seconds = server.cpu_seconds() - begin
-        tally.statuses[status] += 1
-        tally.slowest_seconds = max(tally.slowest_seconds, seconds)
+        tally.statuses[reply.status] += 1
+        tally.slowest_cpu_seconds = max(tally.slowest_cpu_seconds, reply.cpu_seconds)
+        tally.slowest_seconds = max(tally.slowest_seconds, reply.seconds)
         tally.above_idle_mib = max(tally.above_idle_mib, (server.peak_bytes() - idle_bytes) / 2**20)
-        findings.faults += [f"{label}: {problem}" for problem in problems_of(status, body)]
+        findings.faults += [f"{label}: {problem}" for problem in problems_of_reply(reply)]
     connection.close()
+
+
+def ask(server: Server, connection: http.client.HTTPConnection, path: str, mutant: Mutant) -> Reply:
+    """Send one file and wait for the answer."""
+    cpu_begin, begin = server.cpu_seconds(), time.monotonic()
+    connection.request("POST", path, mutant.data, {"Content-Type": MEDIA_TYPES[mutant.format]})
+    response = connection.getresponse()
+    status, body = response.status, response.read()
+    return Reply(status, body, server.cpu_seconds() - cpu_begin, time.monotonic() - begin)
+
+
+def asked_twice_if_late(ask: Callable[[], Reply]) -> Reply:
+    """Ask once more where the answer was late, and take the faster one: another program may have had the machine."""
+    reply = ask()
+    return min(reply, ask(), key=lambda reply: reply.took_seconds) if reply.is_late else reply
+
+
+def problems_of_reply(reply: Reply) -> list[str]:
+    """What is wrong with an answer and with the time it took."""
+    problems = problems_of(reply.status, reply.body)
+    if reply.is_late:
+        took = f"{reply.cpu_seconds:.1f} s of the processor and {reply.seconds:.1f} s by the clock"
+        problems.append(f"took {took}, and more than {MAX_SECONDS:g} s the other time too")
+    return problems
 
 
 def problems_of(status: int, body: bytes) -> list[str]:
@@ -158,8 +203,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other files")
     arguments = parser.parse_args()
     findings = run(arguments.seed, minutes=arguments.minutes, environment={})
-    slow = [name for name, tally in findings.tallies.items() if tally.slowest_seconds > MAX_SECONDS]
-    findings.faults += [f"{name}: more than {MAX_SECONDS:g} s of processor time" for name in slow]
     sys.stdout.write(f"{findings.table()}\n\n")
     for fault in findings.faults[:50]:
         sys.stdout.write(f"FAULT {fault}\n")

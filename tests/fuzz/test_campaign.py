@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from tests.fuzz import campaign
 from tests.fuzz.campaign import INSIDE, problems_of, problems_of_log, run
 from tests.fuzz.mutations import MUTATIONS, SOUND, mutants
 
@@ -42,6 +43,28 @@ def test_the_files_are_the_same_every_time_and_of_every_kind():
 )
 def test_what_is_against_the_contract_is_noticed(status, body):
     assert problems_of(status, body)
+
+
+LATE = campaign.MAX_SECONDS + 1
+
+
+@pytest.mark.parametrize(
+    ("tries", "taken", "is_fault"),
+    [
+        ([(1, 1)], (1, 1), False),
+        ([(1, LATE), (1, 2)], (1, 2), False),
+        ([(LATE, LATE), (1, 2)], (1, 2), False),
+        ([(1, LATE + 1), (2, LATE)], (2, LATE), True),
+        ([(LATE + 1, 3), (LATE, 2)], (LATE, 2), True),
+    ],
+    ids=["in time", "a busy machine", "a cold start", "waits twice", "computes twice"],
+)
+def test_a_file_that_takes_too_long_twice_is_a_fault(tries, taken, is_fault):
+    replies = iter([campaign.Reply(200, b"", cpu_seconds, seconds) for cpu_seconds, seconds in tries])
+    reply = campaign.asked_twice_if_late(lambda: next(replies))
+    assert (reply.cpu_seconds, reply.seconds) == taken
+    assert bool(campaign.problems_of_reply(reply)) == is_fault
+    assert list(replies) == [], "asked again only where the first answer was late"
 
 
 def test_what_logs_must_not_hold_is_noticed():
