@@ -44,12 +44,14 @@ def loaded(post, count, event):
         yield post
 
 
+@pytest.mark.fault("one of three replicas is killed (SIGKILL) under load", "its requests are answered by another one")
 def test_no_request_is_lost_when_a_replica_is_killed(balancer, replicas, frame, request_count):
     with balancer([replica.port for replica in replicas]) as server:
         outcome = post_all(server.port, loaded(frame, request_count, replicas[1].kill), clients=CLIENTS)
     assert outcome.requests == request_count
 
 
+@pytest.mark.fault("one of three replicas is stopped and comes back under load", "no request is lost; it works again")
 def test_no_request_is_lost_when_a_replica_is_stopped_and_comes_back(balancer, replicas, frame, request_count):
     statuses = []
     with balancer([replica.port for replica in replicas]) as server:
@@ -176,6 +178,7 @@ def test_bodies_of_any_size_arrive_whole_and_lines_one_by_one(balancer, upstream
         assert answer.read().decode().strip() == hashlib.sha256(body).hexdigest()
 
 
+@pytest.mark.fault("no replica is left behind the load balancer", "503 with Retry-After in the form of every error")
 def test_with_no_replica_left_the_client_is_told_when_to_ask_again(balancer, frame):
     with contextlib.ExitStack() as stack:
         upstream = stack.enter_context(standing_in())
@@ -187,6 +190,7 @@ def test_with_no_replica_left_the_client_is_told_when_to_ask_again(balancer, fra
     assert (error.value.status, error.value.service_code, error.value.retry_after_s) == (503, "not_ready", 2)
 
 
+@pytest.mark.fault("caller hangs up on the load balancer", "the replica is told")
 def test_a_caller_who_goes_away_frees_the_service(balancer, upstream):
     with balancer([upstream.port, free_port(), free_port()]) as server:
         with connect(server.port) as connection:

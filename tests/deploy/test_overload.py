@@ -15,6 +15,7 @@ IMAGES = 24
 PLACES = {"MONOLAYER_RUNNING_REQUESTS": "1", "MONOLAYER_WAITING_REQUESTS": "3"}
 
 
+@pytest.mark.fault("four times what the service can do, beside a submission", "no image is lost or answered twice")
 def test_a_submission_through_an_overload_loses_no_image_and_repeats_none(toy_bundles, blobs_png, tmp_path):
     log = tmp_path / "service.log"
     post = Post("/v1/confluency?model=nuclei&fallback=never", blobs_png)

@@ -38,6 +38,7 @@ class Caller(threading.Thread):
             connection.close()
 
 
+@pytest.mark.fault("SIGTERM under load", "every caller is answered and told to connect anew; exit status 0")
 def test_every_request_is_answered_every_caller_told_and_the_exit_status_is_0(replica, frame):
     warm = threading.Semaphore(0)
     callers = [Caller(replica.port, frame, warm) for _ in range(CLIENTS)]
