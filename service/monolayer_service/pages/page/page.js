@@ -73,9 +73,13 @@ function cancel(entry) {
 }
 
 function runWithSettings(entry) {
-  const options = readSettings();
-  if (options) run(entry, options);
-  else update(entry, { state: "failed", error: new Error("Correct the marked setting and run again.") });
+  let options;
+  try {
+    options = readSettings();
+  } catch (error) {
+    return update(entry, { state: "failed", error });
+  }
+  run(entry, options);
 }
 
 function run(entry, options) {

@@ -24,10 +24,16 @@ export function followMethod() {
   for (const name of OF_THE_NETWORK) form.elements[name].disabled = form.elements.method.value === "kmeans";
 }
 
-/** Options of a request, by name: what was filled in and acts. Null, with the fields marked, where a value cannot be. */
+/**
+ * Options of a request, by name: what was filled in and acts.
+ * @throws {Error} where a value cannot be; the fields are marked, and the message names them
+ */
 export function readSettings() {
   const form = byId("settings");
-  if (!form.reportValidity()) return null;
+  if (!form.reportValidity()) {
+    const wrong = [...form.querySelectorAll("input:invalid")].map((field) => `${field.labels[0].firstChild.data.trim()}: ${complaint(field)}`);
+    throw new Error(`Correct the marked setting and run again. ${wrong.join(" ")}`);
+  }
   const options = {};
   for (const [name, value] of new FormData(form)) {
     if (value !== "" && name !== "method") options[name] = value === "on" ? "true" : value;
@@ -35,6 +41,9 @@ export function readSettings() {
   if (form.elements.method.value === "kmeans") options.method = "kmeans";
   return options;
 }
+
+/** What is wrong with a field: of a pattern, whose meaning the browser cannot know, its title says what is wanted. */
+const complaint = ({ validity, title, validationMessage }) => (validity.patternMismatch ? `${title}.` : validationMessage);
 
 /** The same request, asked of the other method. */
 export function forTheOtherMethod(options, method) {
