@@ -16,9 +16,7 @@ const entries = [];
 const queue = new Queue();
 let selected = null;
 
-const view = new ResultView((error) => {
-  if (selected) update(selected, { error });
-});
+const view = new ResultView((entry, error) => update(entry, { error }));
 
 const announce = (text) => (byId("announcer").textContent = text);
 

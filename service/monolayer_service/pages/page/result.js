@@ -2,7 +2,7 @@
 
 import { drawHistogram } from "./charts.js";
 import { byId, element, terms } from "./dom.js";
-import { offerDownloads } from "./downloads.js";
+import { Downloads } from "./downloads.js";
 import { ObjectTable } from "./objects.js";
 import { CLASS_COLOURS, Picture } from "./picture.js";
 import { paintLabels } from "./rle.js";
@@ -16,11 +16,12 @@ export class ResultView {
   #picture = new Picture(byId("picture"), (label) => this.#choose(label));
   #otherPicture = new Picture(byId("other-picture"), () => {});
   #table = new ObjectTable({ table: byId("objects"), pager: byId("pager"), details: byId("object") }, (label) => this.#choose(label));
+  #downloads = new Downloads({ buttons: byId("downloads"), progress: byId("download-bar"), note: byId("download-note") });
   #shown = {};
   #zoom = 0;
   #onError;
 
-  /** @param {function(Error)} onError is told of downloads that fail */
+  /** @param {function(object, ?Error)} onError is told of an entry whose download failed, null when one is tried again */
   constructor(onError) {
     this.#onError = onError;
     this.#listen();
@@ -51,10 +52,10 @@ export class ResultView {
       byId("other-caption").textContent = captionOf(other, preview);
       byId("agreement").textContent = agreement(painted.labels, otherPainted.labels);
     }
-    if (result) this.#renderAnswer(result);
+    if (result) this.#renderAnswer(entry, result);
   }
 
-  #renderAnswer(result) {
+  #renderAnswer(entry, result) {
     const { answer } = result;
     byId("figures").replaceChildren(...figuresOf(answer));
     byId("objects-title").textContent = `Objects (${format(answer.count, 0)})`;
@@ -63,7 +64,9 @@ export class ResultView {
     const size = answer.image.pixel_size_um === null ? "area_px" : "area_um2";
     const [, unit, digits] = MEASUREMENTS[size];
     drawHistogram(byId("histogram"), answer.instances.map((one) => one[size]), { name: "Area", unit, digits });
-    offerDownloads(byId("downloads"), result, this.#onError);
+    this.#downloads.show(result, (error) => {
+      if (error || entry.error?.download) this.#onError(entry, error);
+    });
     byId("origin").replaceChildren(...originOf(answer));
   }
 
@@ -165,9 +168,10 @@ function renderProgress(entry) {
 function renderNotices(entry) {
   const notices = [];
   if (entry?.error) {
-    const { message, code, requestId } = entry.error;
+    const { message, code, requestId, download } = entry.error;
+    const what = download ? `“${download}” could not be saved` : entry.result ? "The last run failed" : "This image could not be analysed";
     const about = [code && `code ${code}`, requestId && `request ${requestId}`].filter(Boolean).join(", ");
-    notices.push(notice("error", `${entry.result ? "The last run failed" : "This image could not be analysed"}: ${message}`, adviceFor(code), about));
+    notices.push(notice("error", `${what}: ${message}`, adviceFor(code), about));
   }
   for (const { answer } of entry ? [entry.result, entry.isComparing && entry.other].filter(Boolean) : []) {
     if (!answer.fallback) continue;

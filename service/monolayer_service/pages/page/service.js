@@ -2,6 +2,7 @@
 
 const MOST_TRIES = 6;
 const BUSY = new Set([429, 503]);
+const MEASURED_FORMS = new Set(["json", "ndjson", "table", "geojson"]); // others have no place for measurements
 
 /** What the service, or the way to it, had to say against a request. */
 export class ServiceError extends Error {
@@ -49,7 +50,7 @@ export async function preview(file, options, watch) {
  * @returns {Promise<{answer: object, text: string}>} the JSON answer, and its text as it was sent
  */
 export async function segment(file, options, watch, tellsProgress = false) {
-  const query = { ...options, measurements: true, rle: "kaggle", format: tellsProgress ? "ndjson" : "json" };
+  const query = { ...inForm(options, tellsProgress ? "ndjson" : "json"), rle: "kaggle" };
   return patiently(watch, async () => {
     const response = await post("v1/segment", file, query, watch.signal);
     const text = tellsProgress ? await readLines(response, watch.onProgress) : await response.text();
@@ -59,10 +60,12 @@ export async function segment(file, options, watch, tellsProgress = false) {
   });
 }
 
-/** Ask for another form of the answer, as bytes. */
+/** Ask for another form of the answer, as bytes, with the measurements where it has a place for them. */
 export async function download(file, options, form, watch) {
-  return patiently(watch, async () => (await post("v1/segment", file, { ...options, format: form }, watch.signal)).blob());
+  return patiently(watch, async () => (await post("v1/segment", file, inForm(options, form), watch.signal)).blob());
 }
+
+const inForm = (options, form) => ({ ...options, ...(MEASURED_FORMS.has(form) && { measurements: true }), format: form });
 
 /** Ask again as long as the service says that it is busy, and wait as long as it says. */
 async function patiently({ signal, onWait }, ask) {
