@@ -26,10 +26,10 @@ PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fuzz test-faults test-deploy test-clients format lint types imports pytest test-gpu bench bench-gpu bench-peers overload soak train export evaluate docs site lock image-lint clean
+.PHONY: help serve test test-fuzz test-faults test-deploy test-clients client-programs format lint types imports pytest test-gpu bench bench-gpu bench-peers overload soak train export evaluate docs site lock image-lint clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(SERVE)/ready ## start the service with its models on http://127.0.0.1:8000 (PORT=, HOST=, RUNTIME=cpu|gpu|openvino)
 	$(if $(filter openvino,$(RUNTIME)),MONOLAYER_CPU_RUNTIME=openvino )$(SERVE)/bin/monolayer-serve --host $(HOST) --port $(PORT)
@@ -68,11 +68,11 @@ test-fuzz: $(DEV)/ready ## hostile files and requests for MINUTES=5, other ones 
 	for target in images tables; do if $(DEV)/bin/python -c 'import atheris' 2>/dev/null; then \
 		$(DEV)/bin/python -m tests.fuzz.coverage_guided $$target --seconds $$(( $(MINUTES) * 30 )) || exit 1; fi; done
 
-# The page last: the driver of the browser leaves an event loop running, in which other tests could not start theirs.
-test-clients: $(CLIENTS)/ready ## every client: the page in Chromium, demo microscopes, ImageJ, scripts, corrected answers (CONTRIBUTING.md)
-	MONOLAYER_TEST_IMAGEJ=$(wildcard /usr/share/java/ij.jar) $(CLIENTS)/bin/python -m pytest -rs tests/clients \
-		tests/contract/test_example_scripts.py tests/contract/test_corrected_answers.py \
-		tests/core/test_answer_forms_in_imagej.py tests/page $(ARGS)
+test-clients: client-programs $(CLIENTS)/ready ## all that faces users: clients, page, guide, forms of images and answers (CONTRIBUTING.md)
+	$(CLIENTS)/bin/python -m pytest -rs -m clients $(ARGS)
+
+client-programs: ## browser, ImageJ, BeanShell and JDK for test-clients, as root with apt-get; says what cannot be had
+	.ci/client-programs
 
 bench: $(DEV)/ready ## the service against its targets on this machine, in about five minutes
 	$(DEV)/bin/python -m benchmarks.service --output benchmarks/results

@@ -31,6 +31,29 @@ settings.register_profile("monolayer", deadline=None, derandomize=True)
 settings.load_profile("monolayer")
 
 ROOT = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).parent
+CLIENT_FACING = (
+    "clients",
+    "contract/test_corrected_answers.py",
+    "contract/test_example_scripts.py",
+    "contract/test_inputs_page.py",
+    "core/test_answer_forms.py",
+    "core/test_answer_forms_in_imagej.py",
+    "core/test_image_io_ome.py",
+    "core/test_image_io_pixel_size.py",
+    "core/test_image_io_planes.py",
+    "core/test_image_io_tiff.py",
+    "docs",
+    "page",
+    "service/test_answer_forms.py",
+    "service/test_page_route.py",
+    "service/test_stacks.py",
+    "service/test_submission_route.py",
+    "service/test_validate_route.py",
+    "trainer/test_outline_readers.py",
+)
+"""What has the marker `clients`: the programs and files with which people reach the service, and the guide."""
+
 DATA = Path(os.environ.get("MONOLAYER_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -39,6 +62,16 @@ def real_data(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data set {name} in {DATA}: set MONOLAYER_TEST_DATA to the folder that holds it")
     return folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = [HERE / place for place in CLIENT_FACING]
+    if gone := [place for place in places if not place.exists()]:
+        raise pytest.UsageError(f"CLIENT_FACING in tests/conftest.py names what is not there: {gone}")
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in places):
+            item.add_marker(pytest.mark.clients)
 
 
 @pytest.fixture(autouse=True)

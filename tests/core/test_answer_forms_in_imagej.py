@@ -1,4 +1,4 @@
-"""ImageJ itself opens what is written for it, where MONOLAYER_TEST_IMAGEJ names its `ij.jar` and there is a JDK."""
+"""ImageJ itself opens what is written for it, where there are ImageJ and a JDK."""
 
 import os
 import shutil
@@ -14,10 +14,12 @@ from monolayer_core.measure import measure_runs
 from monolayer_core.object_columns import object_columns, records_of
 from monolayer_core.row_runs import PaintedRows, find_row_runs
 
-JAR = Path(os.environ.get("MONOLAYER_TEST_IMAGEJ", "/nonexistent"))
+JAR = Path(os.environ.get("MONOLAYER_TEST_JARS", "/usr/share/java"), "ij.jar")
 
 pytestmark = [
-    pytest.mark.skipif(not JAR.is_file(), reason="MONOLAYER_TEST_IMAGEJ names no ij.jar"),
+    pytest.mark.skipif(
+        not JAR.is_file(), reason="ij.jar is neither in /usr/share/java nor where MONOLAYER_TEST_JARS says"
+    ),
     pytest.mark.skipif(shutil.which("javac") is None, reason="there is no JDK"),
 ]
 

@@ -13,10 +13,12 @@ PATIENCE_MS = 60_000
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.enable_socket)
-            item.add_marker(pytest.mark.allow_hosts(["127.0.0.1"]))
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in here:
+        item.add_marker(pytest.mark.enable_socket)
+        item.add_marker(pytest.mark.allow_hosts(["127.0.0.1"]))
+    # Last: the driver of the browser leaves an event loop running, in which other tests could not start theirs.
+    items[:] = [item for item in items if item not in here] + here
 
 
 @pytest.fixture(scope="session")
