@@ -26,7 +26,7 @@ PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fuzz test-faults test-deploy test-clients client-programs format lint types imports pytest test-gpu bench bench-gpu bench-peers overload soak train export evaluate docs site lock image-lint clean
+.PHONY: help serve test test-fuzz test-faults test-deploy test-clients client-programs format lint types imports pytest test-gpu bench bench-gpu bench-peers overload soak train export evaluate docs pictures site lock image-lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,8 +99,11 @@ export: $(DEV)/ready ## turn a training run into a verified bundle (RUN=, BUNDLE
 evaluate: $(DEV)/ready ## score the shipped bundles as they are served, beside K-means and Otsu (DATA='nuclei=FOLDER ...')
 	$(DEV)/bin/python -m benchmarks.quality $(foreach pair,$(DATA),--data $(pair))
 
-docs: $(DEV)/ready ## write the generated parts of the README, its picture and clients/openapi.json anew
+docs: $(DEV)/ready ## write the generated parts of the README, the picture of the examples and clients/openapi.json anew
 	$(DEV)/bin/python -m docs.refresh
+
+pictures: client-programs $(CLIENTS)/ready ## take the pictures of the page for the documentation anew, as its test takes and checks them
+	MONOLAYER_PICTURES=$(abspath docs/pictures) $(CLIENTS)/bin/python -m pytest -rs tests/page/test_screenshots.py
 
 site: $(DEV)/ready ## the guide as a site in build/site, which needs no other host
 	$(DEV)/bin/zensical build --strict && rm -f build/site/*.py

@@ -62,8 +62,8 @@ def open_page(browser):
     """
     opened = []
 
-    def open_at(address, *, width=1280, expected_errors=0, **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+    def open_at(address, *, width=1280, height=900, expected_errors=0, **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         problems, hosts = [], set()
