@@ -11,6 +11,7 @@ class ConfluencyOptions(TypedDict, total=False):
     method: Literal["auto", "unet", "kmeans"]
     fallback: Literal["allow", "never"]
     axes: str | None
+    series: int | str | None
     channel: int | str | None
     z: int | Literal["max"] | None
     t: int | None

@@ -22,13 +22,16 @@ Part = TypeVar("Part", bound="DataclassInstance")
 class Plane:
     """Which plane of its file an image is, counted from 0; None along axes that the file does not have.
 
-    `z` is ``"max"`` where it is the maximum of all z planes.
+    `z` is ``"max"`` where it is the maximum of all z planes. `series` counts the images that the file describes, None
+    where it is one.
     """
 
     t: int | None
     channel: int | None
     channel_name: str | None
     z: int | Literal["max"] | None
+    series: int | None = None
+    series_name: str | None = None
 
 
 @dataclass(frozen=True)

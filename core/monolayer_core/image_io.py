@@ -6,7 +6,7 @@ the orientation in EXIF or TIFF tags is ignored, because masks must lie on the p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from monolayer_core.arrays import Pixels
@@ -27,6 +27,7 @@ from monolayer_core.image_formats.axes import (
 from monolayer_core.image_formats.encoding import encode_label_tiff, encode_png
 from monolayer_core.image_formats.foreign import name_foreign
 from monolayer_core.image_formats.planes import Plane, StoredRows
+from monolayer_core.image_formats.series import DescribedImage, Series, choose_series
 from monolayer_core.image_formats.stored import Format, StoredImage
 from monolayer_core.row_source import ArrayRows, RowSource, whole
 
@@ -47,11 +48,22 @@ __all__ = [
     "read_header",
 ]
 
-_READERS: tuple[tuple[bytes, Callable[[bytes], StoredImage]], ...] = (
-    (png.MAGIC, png.describe),
-    (jpeg.MAGIC, jpeg.describe),
-    (npy.MAGIC, npy.describe),
-    (bmp.MAGIC, bmp.describe),
+
+def _single(describe: Callable[[bytes], StoredImage]) -> Callable[[bytes, Series], StoredImage]:
+    """Read a format whose files hold one image."""
+
+    def read(data: bytes, series: Series) -> StoredImage:
+        choose_series([DescribedImage()], series)
+        return describe(data)
+
+    return read
+
+
+_READERS: tuple[tuple[bytes, Callable[[bytes, Series], StoredImage]], ...] = (
+    (png.MAGIC, _single(png.describe)),
+    (jpeg.MAGIC, _single(jpeg.describe)),
+    (npy.MAGIC, _single(npy.describe)),
+    (bmp.MAGIC, _single(bmp.describe)),
     *((magic, tiff.describe) for magic in tiff.MAGICS),
 )
 
@@ -84,10 +96,14 @@ class ReadOptions(PlaneChoice):
     channel, z, t
         Which plane of a stack, counted from 0. A channel may be called by the name that the file gives it; a number
         that is an index is never taken for a name. ``z="max"`` is the maximum of all z planes, pixel by pixel.
+    series
+        Which image of a file that holds several (OME-TIFF), counted from 0, or its name; a number that is an index is
+        never taken for a name.
     pixel_size_um
         Side of a pixel in micrometres.
     """
 
+    series: Series = None
     pixel_size_um: float | None = None
 
 
@@ -180,7 +196,7 @@ def read_header(data: bytes, options: ReadOptions = DEFAULT_OPTIONS) -> ImageHea
     TruncatedImageError, UnusableImageError
         The header is damaged, or announces what cannot be used.
     AmbiguousAxesError
-        It is not known which axes are rows and columns.
+        It is not known which axes are rows and columns, or the file holds several images and none was chosen.
     OptionError
         `options` are out of range or do not fit the image.
     """
@@ -225,7 +241,7 @@ def decode_image(data: bytes, options: ReadOptions = DEFAULT_OPTIONS, limits: Im
     ImageTooLargeError
         The header announces more than `limits` admit.
     AmbiguousAxesError
-        There are several planes and none was chosen; the message names the option.
+        There are several images or planes and none was chosen; the message names the option.
     TruncatedImageError
         The data ends early or is damaged.
     UnusableImageError
@@ -296,7 +312,9 @@ def _choose(
         range(position, position + 1) if isinstance(position, int) else range(length)
         for position, length in zip(outer, stored.shape[: stored.planes], strict=True)
     )
-    return stored, header, Plane(indices, inner, letters), describe_choice(axes, positions, names)
+    chosen = describe_choice(axes, positions, names)
+    chosen = replace(chosen, series=stored.series, series_name=stored.series_name)
+    return stored, header, Plane(indices, inner, letters), chosen
 
 
 def _describe(data: bytes, options: ReadOptions) -> StoredImage:
@@ -307,7 +325,7 @@ def _describe(data: bytes, options: ReadOptions) -> StoredImage:
         raise EmptyImageError("the image is empty: no bytes were given")
     for magic, describe in _READERS:
         if data.startswith(magic):
-            return describe(data)
+            return describe(data, options.series)
     if (name := name_foreign(data)) is not None:
         raise UnknownFormatError(f"{name} is not read: save it as OME-TIFF, TIFF or PNG")
     raise UnknownFormatError("the data is no PNG, JPEG, BMP, TIFF or npy file")

@@ -99,7 +99,12 @@ def decode(
 
 def _reading(options: Options) -> ReadOptions:
     return ReadOptions(
-        axes=options.axes, channel=options.channel, z=options.z, t=options.t, pixel_size_um=options.pixel_size_um
+        axes=options.axes,
+        series=options.series,
+        channel=options.channel,
+        z=options.z,
+        t=options.t,
+        pixel_size_um=options.pixel_size_um,
     )
 
 

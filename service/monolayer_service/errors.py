@@ -134,7 +134,9 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(core.TruncatedImageError, HTTPStatus.UNPROCESSABLE_ENTITY, "the image ends early or is damaged"),
     ErrorRow(core.UnusableImageError, HTTPStatus.UNPROCESSABLE_ENTITY, "NaN, infinite or complex values, or no pixels"),
     ErrorRow(
-        core.AmbiguousAxesError, HTTPStatus.UNPROCESSABLE_ENTITY, "several planes or channels and none was chosen"
+        core.AmbiguousAxesError,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "several images, planes or channels and none was chosen",
     ),
     ErrorRow(core.OptionError, HTTPStatus.UNPROCESSABLE_ENTITY, "an option has a value that cannot be used"),
     ErrorRow(

@@ -51,8 +51,8 @@ SINGLE: tuple[Call, ...] = ("segment", "confluency")
 EVERY: tuple[Call, ...] = ("segment", "confluency", "submission", "preview")
 
 Clusters = Annotated[int, Field(ge=2, le=8)] | Literal["auto"]
-ChannelName = Annotated[str, Field(min_length=1, max_length=MAX_IMAGE_ID_CHARACTERS, pattern=f"^[^{_UNSEEN}]+$")]
-Channel = Annotated[Annotated[int, Field(ge=0)] | ChannelName, Field(union_mode="left_to_right")]
+NameInFile = Annotated[str, Field(min_length=1, max_length=MAX_IMAGE_ID_CHARACTERS, pattern=f"^[^{_UNSEEN}]+$")]
+IndexOrName = Annotated[Annotated[int, Field(ge=0)] | NameInFile, Field(union_mode="left_to_right")]
 Depth = Annotated[int, Field(ge=0)] | Literal["max"]
 
 
@@ -76,7 +76,10 @@ class Options(BaseModel):
         pattern=r"^[A-Za-z]{2,6}$",
         description="Meaning of the array's axes, such as `YX` or `CYX`; else from the file.",
     )
-    channel: Annotated[Channel | None, Acts(calls=EVERY)] = Field(
+    series: Annotated[IndexOrName | None, Acts(calls=EVERY)] = Field(
+        None, description="Image to read of an OME-TIFF that holds several, from 0, or the name that the file gives it."
+    )
+    channel: Annotated[IndexOrName | None, Acts(calls=EVERY)] = Field(
         None, description="Channel to read, from 0, or the name that an OME-TIFF gives it."
     )
     z: Annotated[Depth | None, Acts(calls=EVERY)] = Field(

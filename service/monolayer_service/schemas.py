@@ -24,6 +24,8 @@ class PlaneInfo(Schema):
     channel: int | None = Field(description="or the colour sample, where one was chosen")
     channel_name: str | None = Field(description="as the file names it")
     z: int | Literal["max"] | None = Field(description="`max`: the maximum of all z planes")
+    series: int | None = Field(description="which of the images that the file describes; null where it is one")
+    series_name: str | None = Field(description="as the file names it")
 
 
 class ImageInfo(Schema):

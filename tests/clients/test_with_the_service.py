@@ -293,6 +293,28 @@ def test_segment_writes_what_the_service_gives(monolayer, real, folder, tmp_path
     assert monolayer("stats", out).exit_code == 0
 
 
+def test_an_image_of_a_file_with_several_is_chosen_and_verified(monolayer, real, blobs, tmp_path):
+    file, out, numbers = tmp_path / "positions.ome.tif", tmp_path / "out", tmp_path / "numbers"
+    with tifffile.TiffWriter(file) as writer:
+        for number, plane in enumerate((np.zeros_like(blobs), blobs)):
+            writer.write(plane, photometric="minisblack", metadata={"axes": "YX", "Name": f"Pos{number}"})
+    refused = monolayer("segment", file, "-o", out)
+    assert refused.exit_code == 1
+    assert "choose one with series=0..1 or by name: Pos0, Pos1" in refused.output
+    assert monolayer("segment", file, "-o", out, "--set", "series=Pos1", "-f", "tiff").exit_code == 0
+    assert monolayer("confluency", file, "-o", numbers, "--set", "series=1", "--model", "nuclei").exit_code == 0
+    answer = json.loads((out / "positions.ome.json").read_text())
+    assert (answer["count"], answer["image"]["plane"]["series"], answer["image"]["plane"]["series_name"]) == (
+        3,
+        1,
+        "Pos1",
+    )
+    np.testing.assert_array_equal(tifffile.imread(out / "positions.ome.labels.tif"), real.segment(blobs).labels())
+    verified = monolayer("verify", out, numbers, "--images", file)
+    assert "2 of 2 answers are the same" in verified.output
+    assert verified.exit_code == 0
+
+
 def test_confluency_says_when_it_was_k_means(monolayer, folder, tmp_path):
     result = monolayer("confluency", folder, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output

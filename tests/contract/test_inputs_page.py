@@ -65,6 +65,16 @@ def test_the_refusal_is_what_is_shown(client, stack):
         client.segment(stack)
 
 
+def test_the_refusal_of_several_images_is_what_is_shown(client, blobs, tmp_path):
+    with tifffile.TiffWriter(tmp_path / "positions.ome.tif") as writer:
+        for number in range(3):
+            writer.write(blobs, photometric="minisblack", metadata={"axes": "YX", "Name": f"Pos{number}"})
+    with pytest.raises(Exception, match=re.escape(shown("several"))):
+        client.segment(tmp_path / "positions.ome.tif")
+    plane = client.segment(tmp_path / "positions.ome.tif", series="Pos1").image.plane
+    assert (plane.series, plane.series_name) == (1, "Pos1")
+
+
 def test_the_options_of_the_examples_are_known():
     calls = re.findall(r"/v1/(\w+)\?([^']+)'", PAGE)
     assert len(calls) == 2

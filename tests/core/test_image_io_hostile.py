@@ -29,6 +29,14 @@ def npy(array: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def positions() -> bytes:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream, ome=True) as writer:
+        for name, plane in (("left", PIXELS[..., 0]), ("right", PIXELS[:8, :9, 1])):
+            writer.write(plane, compression="zlib", metadata={"axes": "YX", "Name": name})
+    return stream.getvalue()
+
+
 FILES = {
     "png": encode_png(PIXELS),
     "jpeg": cv2.imencode(".jpg", PIXELS)[1].tobytes(),
@@ -42,6 +50,7 @@ FILES = {
     "imagej": tiff(PIXELS.transpose(2, 0, 1).copy(), imagej=True),
     "tiff, jpeg 2000": tiff(PIXELS, photometric="rgb", compression="jpeg2000", tile=(16, 16)),
     "ome-tiff, stack": tiff(PIXELS.transpose(2, 0, 1).copy(), ome=True, compression="zlib", metadata={"axes": "ZYX"}),
+    "ome-tiff, several images": positions(),
 }
 
 
@@ -55,7 +64,8 @@ def quiet_decoders():
 
 def read(data: bytes) -> None:
     try:
-        image = decode_image(data, ReadOptions(channel=0, z="max"), ImageLimits(max_pixels=100_000))
+        series = 1 if b'Name="right"' in data else None
+        image = decode_image(data, ReadOptions(series=series, channel=0, z="max"), ImageLimits(max_pixels=100_000))
     except (ImageError, OptionError):
         return
     assert image.pixels.ndim == 2

@@ -289,7 +289,8 @@ def test_the_page_on_inputs(reader, picture):
     tifffile.imwrite(reader.folder / "stack.ome.tif", planes, photometric="minisblack", metadata=names)
     np.save(reader.folder / "stack.npy", np.stack([np.stack([grey, grey])] * 4))
     by_name, by_index = map(json.loads, type_page(reader, "inputs.md").values())
-    assert by_name["image"]["plane"] == {"t": 0, "channel": 0, "channel_name": "DAPI", "z": "max"}
+    plane = {"t": 0, "channel": 0, "channel_name": "DAPI", "z": "max", "series": None, "series_name": None}
+    assert by_name["image"]["plane"] == plane
     assert by_index["image"]["plane"]["t"] == 3
 
 

@@ -51,7 +51,8 @@ def test_the_maximum_of_a_channel_is_answered_as_the_picture_it_is(client, post,
     assert answer["receipt"]["pixels_sha256"] == picture.json()["receipt"]["pixels_sha256"]
     assert answer["receipt"]["options"] == {"z": "max", "channel": "GFP"}
     assert answer["image"]["axes"] == "TZCYX"
-    assert answer["image"]["plane"] == {"t": 0, "channel": 1, "channel_name": "GFP", "z": "max"}
+    plane = {"t": 0, "channel": 1, "channel_name": "GFP", "z": "max", "series": None, "series_name": None}
+    assert answer["image"]["plane"] == plane
     assert answer["image"]["pixel_size_um"] == 0.5
 
 
@@ -87,13 +88,63 @@ def test_what_must_be_chosen_is_said_with_its_range_and_names(post, stack):
     assert "DAPI, GFP" in answer.json()["error"]["message"]
 
 
+@pytest.fixture
+def positions(blobs):
+    """An empty field, and a larger one with the discs."""
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream, ome=True) as writer:
+        for number, plane in enumerate((np.zeros((50, 60), np.uint16), np.tile(blobs, (3, 3)))):
+            named = {"axes": "YX", "Name": f"Pos{number}"}
+            writer.write(plane, photometric="minisblack", compression="zlib", rowsperstrip=16, metadata=named)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("series", [1, "Pos1"])
+def test_of_several_images_the_chosen_one_is_answered_as_the_picture_it_is(client, post, positions, blobs, series):
+    answer = post(positions, series=series, image_id="frame").json()
+    picture = client.post("/v1/segment?image_id=frame", content=encode_png(np.tile(blobs, (3, 3))), headers=TIFF).json()
+    SegmentAnswer.model_validate(answer)
+    assert answer["count"] == 27
+    assert answer["instances"] == picture["instances"]
+    assert answer["receipt"]["pixels_sha256"] == picture["receipt"]["pixels_sha256"]
+    assert answer["receipt"]["options"] == {"series": series}
+    plane = {"t": 0, "channel": 0, "channel_name": None, "z": 0, "series": 1, "series_name": "Pos1"}
+    assert answer["image"]["plane"] == plane
+    numbers = post(positions, "/v1/confluency", series=series, model="nuclei").json()
+    assert (numbers["image"], numbers["count"]) == (answer["image"], 27)
+    preview = post(positions, "/v1/preview", series=series)
+    assert (preview.headers["X-Image-Height"], preview.headers["X-Image-Width"]) == ("288", "360")
+
+
+def test_of_several_images_a_large_one_is_read_by_rows_and_answered_alike(post, positions, monkeypatch):
+    whole = post(positions, series=1, measurements="true").content
+    monkeypatch.setattr(base, "WHOLE_IMAGE_PX", 1000)
+    monkeypatch.setattr(row_source, "BAND_PX", 360 * 50)
+    monkeypatch.setattr(quality, "_READ_PX", 360 * 50)
+    assert post(positions, series=1, measurements="true").content == whole
+
+
+def test_of_several_images_none_is_taken_unasked(client, post, positions):
+    for call in ("/v1/segment", "/v1/confluency", "/v1/preview"):
+        answer = post(positions, call)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "ambiguous_axes")
+        message = "the file holds 2 images: choose one with series=0..1 or by name: Pos0, Pos1"
+        assert answer.json()["error"]["message"] == message
+    answer = client.post("/v1/submission", files=[("images", ("frame.ome.tif", positions))])
+    assert answer.status_code == 422
+    assert answer.json()["error"]["failures"][0]["message"] == message
+    answer = post(positions, series=2)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_option")
+
+
 def test_a_picture_of_one_plane_counts_none(client, blobs_png, blobs):
     image = client.post("/v1/segment", content=blobs_png, headers={"Content-Type": "image/png"}).json()["image"]
     assert (image["axes"], image["plane"]) == ("YX", None)
     coloured = encode_png(np.stack([blobs, blobs // 2, blobs // 3], axis=2))
     green = client.post("/v1/segment?channel=1", content=coloured, headers={"Content-Type": "image/png"}).json()
     assert green["image"]["axes"] == "YXS"
-    assert green["image"]["plane"] == {"t": None, "channel": 1, "channel_name": None, "z": None}
+    said = {name: value for name, value in green["image"]["plane"].items() if value is not None}
+    assert said == {"channel": 1}
 
 
 def test_pixels_that_are_not_square_are_flagged_unless_the_caller_knows_better(post, stack):

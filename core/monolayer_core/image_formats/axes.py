@@ -45,13 +45,16 @@ class PlaneChoice:
 class ChosenPlane:
     """Which plane of a file was taken; None along axes that the file does not have.
 
-    `channel` counts colour samples where one of them was chosen; `channel_name` is the file's.
+    `channel` counts colour samples where one of them was chosen; `channel_name` is the file's. `series` counts the
+    images of the file's description where there are several.
     """
 
     t: int | None = None
     channel: int | None = None
     channel_name: str | None = None
     z: int | Literal["max"] | None = None
+    series: int | None = None
+    series_name: str | None = None
 
 
 def resolve_axes(shape: tuple[int, ...], stored: str, choice: PlaneChoice) -> str:
@@ -195,13 +198,13 @@ def _position(option: str, wanted: int | str, axis: str, length: int, names: Seq
             f"the image has {len(alike)} channels of the name {wanted!r}: choose one with {_ways(option, length)}"
         )
     if isinstance(wanted, str):
-        known = f"its channels are {_listed(names)}" if names else "its channels have no names"
+        known = f"its channels are {listed(names)}" if names else "its channels have no names"
         raise OptionError(
             f"the image has no {_NAMES[axis]} {wanted!r}: {known}"
             + (f"; choose one with {_ways(option, length)}" if length > 1 else "")
         )
     plural = "s" if length > 1 else ""
-    known = f": {_listed(names)}" if names else ""
+    known = f": {listed(names)}" if names else ""
     raise OptionError(f"{option}={wanted} is outside the image, which has {length} {_NAMES[axis]}{plural}{known}")
 
 
@@ -210,9 +213,10 @@ def _ways(option: str, length: int, names: Sequence[str] = ()) -> str:
     ways = f"{option}=0..{length - 1}"
     if option == "z":
         return f"{ways}, or take their maximum with z={MAXIMUM}"
-    return f"{ways} or by name: {_listed(names)}" if names else ways
+    return f"{ways} or by name: {listed(names)}" if names else ways
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """List names in a message: not more, and not more of each, than one wants to read."""
     listed = ", ".join(name[:_LISTED_CHARACTERS] or "(no name)" for name in names[:_LISTED_NAMES])
     return f"{listed} …" if len(names) > _LISTED_NAMES else listed

@@ -1,18 +1,20 @@
 """The part of OME-XML that says how planes lie in a TIFF file and how large a pixel is.
 
-Open Microscopy Environment, "OME-TIFF specification", https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/. The
-first image of the file is read. Planes are never listed: each TiffData element covers a run of planes, and the run that
-holds a plane is looked up when the plane is wanted.
+Open Microscopy Environment, "OME-TIFF specification", https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/. Of
+several images the one that the caller names is read. Planes are never listed: each TiffData element covers a run of
+planes, and the run that holds a plane is looked up when the plane is wanted.
 
 A set of files may share one text, which says by their UUID which file holds which planes.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from xml.etree import ElementTree as ET
 
 from monolayer_core.errors import TruncatedImageError, UnusableImageError
+from monolayer_core.image_formats.series import DescribedImage, Series, choose_series
 
 _MAX_LENGTH = 1 << 25  # that of 65,536 planes, each with its position
 # Of elements and attributes, whose number decides how long parsing takes and how large the tree is: several times those
@@ -38,7 +40,7 @@ class PlaneRun:
 
 @dataclass(frozen=True)
 class OmePixels:
-    """Layout of the first image.
+    """Layout of one image.
 
     Attributes
     ----------
@@ -52,6 +54,8 @@ class OmePixels:
         PhysicalSizeX and Y as written, None where they are missing, and their units.
     channel_names
         One for each index along C, "" where a channel has none; empty where the channels are not listed or none has.
+    series, series_name
+        Which of several images this is, counted from 0, and what it is called; None where it is the only one.
     """
 
     order: str
@@ -60,6 +64,13 @@ class OmePixels:
     physical_size: tuple[float | None, float | None]
     physical_unit: tuple[str, str]
     channel_names: tuple[str, ...] = ()
+    series: int | None = None
+    series_name: str | None = None
+
+    @property
+    def first_page(self) -> int:
+        """Page of the first plane that lies in this file; 0 where none does."""
+        return next((run.page for run in self._by_first[1] if run.other_file is None), 0)
 
     def page_of(self, number: int) -> int:
         """Give the page of a plane; `number` counts planes in the order of the axes.
@@ -109,8 +120,15 @@ class OmePixels:
         raise TruncatedImageError("the OME-XML names no page for this plane")
 
 
-def parse_pixels(description: str) -> OmePixels | None:
-    """Read the layout of the first image; None where the text only says that it stands in another file.
+def parse_pixels(description: str, wanted: Series = None) -> OmePixels | None:
+    """Read the layout of an image; None where the text only says that it stands in another file.
+
+    Parameters
+    ----------
+    description
+        OME-XML.
+    wanted
+        Which image, where the file holds several.
 
     Raises
     ------
@@ -118,6 +136,8 @@ def parse_pixels(description: str) -> OmePixels | None:
         The text is no OME-XML.
     UnusableImageError
         It describes no image of this file.
+    AmbiguousAxesError, OptionError
+        See `series.choose_series`.
     """
     if len(description) > _MAX_LENGTH:
         raise UnusableImageError(f"OME-XML of more than {_MAX_LENGTH} characters is not read")
@@ -132,16 +152,51 @@ def parse_pixels(description: str) -> OmePixels | None:
         raise TruncatedImageError("the OME-XML is damaged: it is no XML") from error
     if root.find("{*}BinaryOnly") is not None:
         return None
-    pixels = root.find("{*}Image/{*}Pixels")
-    if pixels is None:
+    images = root.findall("{*}Image")
+    if all(image.find("{*}Pixels") is None for image in images):
         raise UnusableImageError("the OME-XML describes no image of this file")
     try:
-        return _read(pixels, root.get("UUID"))
+        return _read_chosen(images, root.get("UUID"), wanted)
     except (KeyError, ValueError) as error:
         raise TruncatedImageError("the OME-XML is damaged: its image lacks what it must have") from error
 
 
-def _read(pixels: ET.Element, own_uuid: str | None) -> OmePixels:
+def _read_chosen(images: Sequence[ET.Element], own_uuid: str | None, wanted: Series) -> OmePixels:
+    """Read the image that is meant; of the others only where they lie is looked at."""
+    files = [_files_of(image) for image in images]
+    uuids = {uuid for file in files for uuid in file if uuid is not None}
+    # In a file without a name of its own, one name for all planes can only be its.
+    own = own_uuid.strip() if own_uuid else next(iter(uuids)) if len(uuids) == 1 else None
+    is_known_file = own is not None or not uuids or len(images) == 1
+    described = [
+        DescribedImage(
+            image.get("Name", "").strip(),
+            is_here=len(images) == 1 or None in file or own in file or (not is_known_file and len(file) == 1),
+            other_file=next((name for uuid, name in file.items() if uuid not in (None, own)), ""),
+        )
+        for image, file in zip(images, files, strict=True)
+    ]
+    series = choose_series(described, wanted, is_known_file=is_known_file)
+    if not is_known_file and len(files[series]) == 1:
+        own = next(iter(files[series]))  # by the caller's word
+    return _read(images[series], own, series if len(images) > 1 else None)
+
+
+def _files_of(image: ET.Element) -> dict[str | None, str]:
+    """Give UUID and name of the files that hold planes of an image; None stands for the one with this text."""
+    pixels = image.find("{*}Pixels")
+    places = [] if pixels is None else [place for place in pixels.findall("{*}TiffData") if _has_planes(place)]
+    return {_uuid(place): _file_name(place) for place in reversed(places)}
+
+
+def _has_planes(place: ET.Element) -> bool:
+    return int(place.get("PlaneCount", "1")) > 0
+
+
+def _read(image: ET.Element, own: str | None, series: int | None) -> OmePixels:
+    pixels = image.find("{*}Pixels")
+    if pixels is None:
+        raise KeyError("Pixels")
     order = pixels.attrib["DimensionOrder"]
     sizes = {letter: int(pixels.attrib[f"Size{letter}"]) for letter in "XYZCT"}
     if order not in _ORDERS or min(sizes.values()) < 1:
@@ -153,9 +208,6 @@ def _read(pixels: ET.Element, own_uuid: str | None) -> OmePixels:
     sizes["C"] //= samples
     planes = sizes["Z"] * sizes["C"] * sizes["T"]
     places = pixels.findall("{*}TiffData")
-    uuids = {uuid for place in places if (uuid := _uuid(place)) is not None}
-    # In a file without a name of its own, one name for all planes can only be its.
-    own = own_uuid.strip() if own_uuid else uuids.pop() if len(uuids) == 1 else None
     names = tuple(channel.get("Name", "").strip() for channel in channels)
     return OmePixels(
         order,
@@ -164,6 +216,8 @@ def _read(pixels: ET.Element, own_uuid: str | None) -> OmePixels:
         (_number(pixels.get("PhysicalSizeX")), _number(pixels.get("PhysicalSizeY"))),
         (pixels.get("PhysicalSizeXUnit", "µm"), pixels.get("PhysicalSizeYUnit", "µm")),
         names if len(names) == sizes["C"] and any(names) else (),
+        series,
+        None if series is None else image.get("Name", "").strip() or None,
     )
 
 

@@ -65,6 +65,8 @@ class StoredImage:
         One for each index along C; empty where the file gives none.
     only
         Index along axes of which the file holds one alone, being one of a set.
+    series, series_name
+        Which image this is of several that the file describes, and what it is called; None where it describes one.
     """
 
     format: Format
@@ -79,6 +81,8 @@ class StoredImage:
     open_rows: Callable[[tuple[int, ...]], RowReader] | None = None
     channel_names: tuple[str, ...] = ()
     only: Mapping[str, int] = field(default_factory=dict)
+    series: int | None = None
+    series_name: str | None = None
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in "buif":

@@ -15,6 +15,7 @@ import tifffile
 from monolayer_core.arrays import Pixels
 from monolayer_core.errors import TruncatedImageError, UnusableImageError
 from monolayer_core.image_formats.ome import parse_pixels
+from monolayer_core.image_formats.series import DescribedImage, Series, choose_series
 from monolayer_core.image_formats.stored import RowReader, StoredImage, damage_refused
 from monolayer_core.image_formats.tiff_chain import LAYOUTS, follow_pages
 from monolayer_core.image_formats.tiff_codecs import (
@@ -28,20 +29,27 @@ from monolayer_core.image_formats.tiff_codecs import (
 )
 from monolayer_core.image_formats.tiff_pixel_size import pixel_size
 from monolayer_core.image_formats.tiff_rows import decode_rows, rows_together, view_plain
-from monolayer_core.image_formats.tiff_stack import PagePlace, read_stack
+from monolayer_core.image_formats.tiff_stack import PagePlace, check_page, read_stack
 
 MAGICS = tuple(LAYOUTS)
 
 _ALPHA = {1, 2}  # ExtraSamples: associated and unassociated
 
 
-def describe(data: bytes) -> StoredImage:
-    """Read the tags of the first page and how the pages form a stack.
+def describe(data: bytes, series: Series = None) -> StoredImage:
+    """Read the tags of the image's first page and how the pages form a stack.
 
     Bilevel pixels become 0 and 255; where the lowest value is white, unsigned integers are inverted; a palette becomes
     RGB of 8 bits, but in a file of ImageJ, which uses it to tint intensities, the intensities count. Three samples are
     colours only where the file says RGB; otherwise they are channels. Pages of another size or type than the first
     (thumbnails, pyramid levels) are left out. The orientation tag is ignored.
+
+    Parameters
+    ----------
+    data
+        The file.
+    series
+        Which image of an OME-TIFF that holds several.
 
     Raises
     ------
@@ -51,14 +59,19 @@ def describe(data: bytes) -> StoredImage:
         Colours or compression are of a kind that is not read.
     ImageTooLargeError
         There are more pages, tags or values than `tiff_chain` admits.
+    AmbiguousAxesError, OptionError
+        See `series.choose_series`.
     """
     with damage_refused("TIFF"):
         kinds = follow_pages(data, LAYOUTS[data[:4]])
         file = tifffile.TiffFile(io.BytesIO(data))
-        page = file.pages.first
-        description = page.description
-        ome = parse_pixels(description) if page.is_ome else None
-        palette_is_colour = page.photometric == PALETTE and not page.is_imagej
+        first = file.pages.first
+        description = first.description
+        ome = parse_pixels(description, series) if first.is_ome else None
+        if ome is None:
+            choose_series([DescribedImage()], series)
+        page = first if ome is None else _page(file.pages, check_page(ome.first_page, len(kinds)))
+        palette_is_colour = page.photometric == PALETTE and not first.is_imagej
         page_shape, page_axes = _page_axes(page, palette_is_colour)
         dtype = _decoded_type(page, palette_is_colour)
         stack = read_stack(page, kinds, page_shape, page_axes, ome)
@@ -102,6 +115,8 @@ def describe(data: bytes) -> StoredImage:
         open_rows=open_rows,
         channel_names=names if "C" in axes and shape[axes.index("C")] == len(names) else (),
         only=stack.only,
+        series=None if ome is None else ome.series,
+        series_name=None if ome is None else ome.series_name,
     )
 
 
@@ -126,10 +141,17 @@ def _decoded_type(page: tifffile.TiffPage, palette_is_colour: bool) -> np.dtype[
     return np.dtype(page.dtype)
 
 
+def _page(pages: tifffile.TiffPages, number: int) -> tifffile.TiffPage:
+    page = pages[number]
+    if not isinstance(page, tifffile.TiffPage):
+        raise TruncatedImageError("the TIFF data is damaged: a page lacks its own description")
+    return page
+
+
 def _page_at(data: bytes, pages: tifffile.TiffPages, place: PagePlace, first: tifffile.TiffPage) -> tifffile.TiffPage:
-    """Give the page of a plane, checked to be like the first one and to lie whole within the file."""
-    page = pages[place.page]
-    if not isinstance(page, tifffile.TiffPage) or page.hash != first.hash:
+    """Give the page of a plane, checked to be like the image's first one and to lie whole within the file."""
+    page = _page(pages, place.page)
+    if page.hash != first.hash:
         raise TruncatedImageError("the TIFF data is damaged: the pages of a stack differ in size or type")
     _check_segments(data, page, place)
     return page

@@ -99,12 +99,22 @@ def _ome_stack(pixels: OmePixels, count: int, page_shape: tuple[int, ...], page_
             axes = axes.replace("C", "")
 
     def locate(index: tuple[int, ...]) -> PagePlace:
-        page = pixels.page_of(_ravel(index, lengths))
-        if not 0 <= page < count:
-            raise TruncatedImageError(f"the OME-XML places the plane on page {page} of {count}")
-        return PagePlace(page)
+        return PagePlace(check_page(pixels.page_of(_ravel(index, lengths)), count))
 
     return Stack(lengths, axes, page_axes, locate, pixels.only_indices())
+
+
+def check_page(page: int, count: int) -> int:
+    """Give back the page that OME-XML names, if it is one of `count`.
+
+    Raises
+    ------
+    TruncatedImageError
+        It is not.
+    """
+    if not 0 <= page < count:
+        raise TruncatedImageError(f"the OME-XML places the plane on page {page} of {count}")
+    return page
 
 
 def _imagej_axes(description: str, samples: int) -> tuple[tuple[int, ...], str]:
