@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     upload_seconds: Seconds = Field(
         300.0,
         gt=0,
-        description="Time a caller has for sending the body, in seconds. Less than 16 KiB a second is given up after 10.",
+        description="Seconds a caller has for sending the body; less than 16 KiB a second is given up after 10.",
     )
     deadline_seconds: Seconds = Field(
         30.0, gt=0, description="Time a request may wait and compute, in seconds, before it is given up with 503."
