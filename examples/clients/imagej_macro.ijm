@@ -1,33 +1,60 @@
 // ImageJ and Fiji: the objects of the open image as ROIs in the ROI Manager, and the count in the Log.
 //
+// Where an area is selected its bounds are sent, else the whole image; a stack is sent by its current slice. ROIs that
+// are in the Manager stay, and so does the selection. The pixel size goes along in the file.
+//
 // The image is posted with curl, which Windows 10, macOS and Linux bring along. Plugins > Macros > Run...
-// The address of the service may be given as the macro's argument; a stack is sent by its current slice.
+// The address of the service may be given as the macro's argument.
 
 service = getArgument();
 if (service == "") service = "http://127.0.0.1:8000";
 
+source = getImageID();
 title = getTitle();
-getPixelSize(unit, pixelWidth, pixelHeight);
-query = "format=rois";
-if (unit == "micron" || unit == "microns" || unit == "um" || unit == fromCharCode(181) + "m")
-    query = query + "&pixel_size_um=" + pixelWidth;
+file = getDirectory("temp") + "monolayer_" + d2s(getTime(), 0);
+image = file + ".tif";
+rois = file + ".zip";
+before = roiManager("count");
 
-folder = getDirectory("temp");
-image = folder + "monolayer_image.tif";
-rois = folder + "monolayer_rois.zip";
+// Lines and points select no area. What is selected beyond the edge of the image is not there to be sent.
+x = 0; y = 0;
+selected = selectionType();
+isArea = (selected >= 0 && selected <= 4) || selected == 9;
+if (isArea) {
+    getSelectionBounds(x, y, width, height);
+    x = maxOf(0, floor(x)); y = maxOf(0, floor(y));
+}
+
+// Until the end a copy is the current image, hidden: what the ROI Manager does to selections is done to its own.
 wasBatch = is("Batch Mode");
 if (!wasBatch) setBatchMode(true);
+if (selected >= 0 && !isArea) run("Select None");
 run("Duplicate...", "title=monolayer_image");
+copy = getImageID();
+if (selected >= 0 && !isArea) {
+    selectImage(source);
+    run("Restore Selection");
+    selectImage(copy);
+}
 saveAs("Tiff", image);
-close();
-if (!wasBatch) setBatchMode(false);
 
 status = exec("curl", "-sS", "--max-time", "900", "--retry", "5", "-H", "Content-Type: image/tiff",
-    "--data-binary", "@" + image, "-o", rois, "-w", "%{http_code}", service + "/v1/segment?" + query);
+    "--data-binary", "@" + image, "-o", rois, "-w", "%{http_code}", service + "/v1/segment?format=rois");
 status = replace(status, "\n", "");
-if (status != "200")
-    exit("Monolayer: " + status + "\n" + File.openAsString(rois));
-
-roiManager("reset");
-roiManager("Open", rois);
-print(title + ": " + roiManager("count") + " objects");
+reason = "";
+if (status != "200") {
+    reason = "no answer from " + service + ": is that its address, and is it running?";
+    if (File.exists(rois)) reason = status + "\n" + File.openAsString(rois);
+} else if (File.length(rois) > 22) { // an archive of nothing has 22 bytes, and the ROI Manager cannot open it
+    roiManager("Open", rois);
+    roiManager("select", Array.slice(Array.getSequence(roiManager("count")), before));
+    roiManager("translate", x, y);
+    roiManager("deselect");
+}
+close();
+selectImage(source);
+if (!wasBatch) setBatchMode(false);
+deleted = File.delete(image);
+if (File.exists(rois)) deleted = File.delete(rois);
+if (reason != "") exit("Monolayer: " + reason);
+print(title + ": " + roiManager("count") - before + " objects");
