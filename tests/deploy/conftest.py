@@ -95,9 +95,9 @@ def balancer(request):
     tmp_path = request.getfixturevalue("tmp_path")
 
     @contextlib.contextmanager
-    def run(ports: Sequence[int], ready_path: str = "/readyz"):
+    def run(ports: Sequence[int], ready_path: str = "/readyz", head_seconds: int = 20):
         port = free_port()
-        config = write_config(name, [port, *ports], tmp_path)
+        config = write_config(name, [port, *ports], tmp_path, head_seconds)
         with running(
             command_of(name, program, config),
             port=port,
@@ -111,13 +111,15 @@ def balancer(request):
     return run
 
 
-def write_config(name: str, ports: Sequence[int], folder: Path) -> Path:
-    """Write the configuration with other ports: its own, and those of the replicas."""
+def write_config(name: str, ports: Sequence[int], folder: Path, head_seconds: int) -> Path:
+    """Write the configuration with other ports, its own and those of the replicas, and another time for heads."""
     source = DEPLOY / {"nginx": "nginx.conf", "haproxy": "haproxy.cfg"}[name]
     text = source.read_text(encoding="utf-8")
     listen = {"nginx": "listen {};", "haproxy": "bind :{}\n"}[name]
     changes = {listen.format(8080): listen.format(f"127.0.0.1:{ports[0]}").replace("bind :", "bind ")}
     changes |= {f"127.0.0.1:{old}": f"127.0.0.1:{new}" for old, new in zip(PORTS, ports[1:], strict=True)}
+    head = {"nginx": "client_header_timeout {}s;", "haproxy": "timeout http-request {}s "}[name]
+    changes[head.format(20)] = head.format(head_seconds)
     for old, new in changes.items():
         assert text.count(old) == 1
         text = text.replace(old, new)

@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]),
 
 CLIENTS = 6
 MEBIBYTE = 1 << 20
+LARGE_ANSWER = bytes(range(256)) * (12 * MEBIBYTE // 256)
 
 
 def connect(port):
@@ -88,7 +90,7 @@ def test_answers_come_through_unchanged_with_the_callers_request_id(balancer, re
 
 
 def test_metrics_are_refused_in_the_services_form_with_a_request_id_that_can_be_one(balancer, upstream):
-    with balancer([upstream.port, free_port(), free_port()]) as server:
+    with balancer([upstream.port] * 3) as server:
         refused, body = get(server.port, "/metrics", **{"X-Request-ID": "find-me"})
         error = json.loads(body)["error"]
         assert (refused.status, error["code"], error["request_id"]) == (404, "not_found", "find-me")
@@ -99,7 +101,8 @@ def test_metrics_are_refused_in_the_services_form_with_a_request_id_that_can_be_
 class Upstream(http.server.BaseHTTPRequestHandler):
     """Stands in for a replica.
 
-    It tells one line, and the digest of the body when that line was read; `/never` waits for the caller to go away.
+    It tells one line, and the digest of the body when that line was read; `/never` waits for the caller to go away,
+    `/poison` ends the connection as a process does that dies of a request, `/half` in the middle of a large answer.
     """
 
     protocol_version = "HTTP/1.1"
@@ -108,6 +111,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
     first_line_was_read: threading.Event
     request_came: threading.Event
     was_left: threading.Event
+    paths: list[str]
 
     def do_POST(self):
         digest = hashlib.sha256()
@@ -116,6 +120,13 @@ class Upstream(http.server.BaseHTTPRequestHandler):
             piece = self.rfile.read(min(left, MEBIBYTE))
             digest.update(piece)
             left -= len(piece)
+        self.paths.append(self.path)
+        if self.path == "/poison":
+            self.close_connection = True
+            return
+        if self.path.startswith("/half"):
+            self.send_half("chunked" in self.path)
+            return
         if self.path == "/never":
             self.request_came.set()
             with contextlib.suppress(ConnectionResetError):
@@ -132,6 +143,19 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         assert self.first_line_was_read.wait(60)
         self.tell(digest.hexdigest().encode() + b"\n")
         self.tell(b"")
+
+    def send_half(self, is_chunked):
+        """Send a third of an answer, more than any buffer holds, and end."""
+        self.send_response(200)
+        header = ("Transfer-Encoding", "chunked") if is_chunked else ("Content-Length", str(len(LARGE_ANSWER)))
+        self.send_header(*header)
+        self.end_headers()
+        part = LARGE_ANSWER[: len(LARGE_ANSWER) // 3]
+        if is_chunked:
+            self.tell(part)
+        else:
+            self.wfile.write(part)
+        self.close_connection = True
 
     def do_GET(self):
         self.send_response(200)
@@ -150,7 +174,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
 def standing_in():
     """Run a stand-in until the block ends."""
     events = {name: threading.Event() for name in ("first_line_was_read", "request_came", "was_left")}
-    handler = type("Handler", (Upstream,), events)
+    handler = type("Handler", (Upstream,), {**events, "paths": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -170,7 +194,7 @@ def upstream():
 @pytest.mark.parametrize("size", [1000, 40 * MEBIBYTE], ids=["a frame", "a slide"])
 def test_bodies_of_any_size_arrive_whole_and_lines_one_by_one(balancer, upstream, size):
     body = bytes(range(251)) * (size // 251)
-    with balancer([upstream.port, free_port(), free_port()]) as server, connect(server.port) as connection:
+    with balancer([upstream.port] * 3) as server, connect(server.port) as connection:
         connection.request("POST", "/v1/segment", body, {"Content-Type": "image/tiff"})
         answer = connection.getresponse()
         assert answer.readline() == b"first\n"
@@ -192,8 +216,57 @@ def test_with_no_replica_left_the_client_is_told_when_to_ask_again(balancer, fra
 
 @pytest.mark.fault("caller hangs up on the load balancer", "the replica is told")
 def test_a_caller_who_goes_away_frees_the_service(balancer, upstream):
-    with balancer([upstream.port, free_port(), free_port()]) as server:
+    with balancer([upstream.port] * 3) as server:
         with connect(server.port) as connection:
             connection.request("POST", "/never", b"image", {"Content-Type": "image/png"})
             assert upstream.request_came.wait(60)
         assert upstream.was_left.wait(60)
+
+
+@pytest.mark.fault("a request that ends whichever replica takes it", "two of three take it, the third goes on; 503")
+def test_a_request_that_ends_whoever_takes_it_is_tried_twice_only(balancer):
+    with contextlib.ExitStack() as stack:
+        upstreams = [stack.enter_context(standing_in()) for _ in range(3)]
+        server = stack.enter_context(balancer([upstream.port for upstream in upstreams]))
+        with connect(server.port) as connection:
+            connection.request("POST", "/poison", b"image", {"Content-Type": "image/png"})
+            answer = connection.getresponse()
+            error = json.loads(answer.read())["error"]
+    assert (answer.status, error["code"], answer.getheader("Retry-After")) in REFUSALS
+    assert sorted(len(upstream.paths) for upstream in upstreams) == [0, 1, 1]
+
+
+REFUSALS = {(502, "not_ready", "2"), (503, "not_ready", "2")}
+"""What a load balancer says of a request that no replica has answered."""
+
+
+@pytest.mark.fault("a replica dies in the middle of an answer of some MB", "a broken transfer, not a cut answer")
+@pytest.mark.parametrize("path", ["/half", "/half-chunked"])
+def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(balancer, upstream, path):
+    with balancer([upstream.port] * 3) as server, connect(server.port) as connection:
+        connection.request("POST", path, b"image", {"Content-Type": "image/png"})
+        answer = connection.getresponse()
+        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+            answer.read()
+    assert upstream.paths == [path], "the head has been passed on, so that nobody else can be asked"
+
+
+@pytest.mark.fault("caller of the load balancer never ends a head", "hung up on; a slow body has its own, longer time")
+def test_heads_have_a_short_time_and_bodies_a_long_one(balancer, upstream):
+    upstream.first_line_was_read.set()
+    with balancer([upstream.port] * 3, head_seconds=1) as server:
+        address = ("127.0.0.1", server.port)
+        with (
+            socket.create_connection(address, timeout=60) as idle,
+            socket.create_connection(address, timeout=60) as slow,
+        ):
+            slow.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbo")
+            idle.sendall(b"POST / HTTP/1.1\r\nHo")
+            assert received(idle)[:13] in {b"", b"HTTP/1.1 408 "}
+            slow.sendall(b"dy")
+            assert hashlib.sha256(b"body").hexdigest().encode() in received(slow)
+
+
+def received(connection):
+    """Give all that comes until the other side hangs up."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))

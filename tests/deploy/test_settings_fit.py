@@ -50,11 +50,20 @@ def test_a_connection_to_the_service_is_not_kept_longer_than_the_service_keeps_i
 
 @pytest.mark.parametrize(
     ("text", "pattern"),
-    [(NGINX, r"proxy_send_timeout (\d+)s;"), (HAPROXY, r"timeout http-request (\d+)s")],
+    [(NGINX, r"proxy_send_timeout (\d+)s;"), (HAPROXY, r"(?s)backend .*timeout http-request (\d+)s")],
     ids=["nginx", "haproxy"],
 )
 def test_a_body_has_as_long_as_the_service_gives_it(text, pattern):
     assert numbers(text, pattern) == [SETTINGS.upload_seconds]
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [(NGINX, r"client_header_timeout (\d+)s;"), (HAPROXY, r"(?s)defaults\n.*timeout http-request (\d+)s.*\nbackend ")],
+    ids=["nginx", "haproxy"],
+)
+def test_a_head_has_as_long_as_the_service_gives_it(text, pattern):
+    assert numbers(text, pattern) == [SETTINGS.head_seconds]
 
 
 def test_a_replica_that_drains_is_looked_away_from_in_time():
