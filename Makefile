@@ -21,6 +21,7 @@ BUNDLE ?= service/monolayer_service/bundles/nuclei
 DEV := .venv
 SERVE := .venv-serve-$(RUNTIME)
 CLIENTS := .venv-clients
+FUZZ := .venv-fuzz
 GPU := .venv-gpu
 PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
@@ -65,8 +66,9 @@ test-gpu: $(GPU)/ready ## what only an NVIDIA GPU can show, in about a minute (H
 test-fuzz: $(DEV)/ready ## hostile files and requests for MINUTES=5, other ones with SEED=; a table of what came of them
 	$(DEV)/bin/python -m pytest tests/fuzz tests/core/test_image_io_hostile.py $(ARGS)
 	$(DEV)/bin/python -m tests.fuzz.campaign --minutes $(MINUTES) --seed $(SEED)
-	for target in images tables; do if $(DEV)/bin/python -c 'import atheris' 2>/dev/null; then \
-		$(DEV)/bin/python -m tests.fuzz.coverage_guided $$target --seconds $$(( $(MINUTES) * 30 )) || exit 1; fi; done
+	@if $(MAKE) --no-print-directory $(FUZZ)/ready; then for target in images tables; do \
+		$(FUZZ)/bin/python -m tests.fuzz.coverage_guided $$target --seconds $$(( $(MINUTES) * 30 )) || exit 1; done; \
+	else echo "SKIPPED the coverage-guided part: atheris is not installed, see pip's message above (it has wheels for Linux on x86-64)"; fi
 
 test-clients: client-programs $(CLIENTS)/ready ## all that faces users: clients, page, guide, forms of images and answers (CONTRIBUTING.md)
 	$(CLIENTS)/bin/python -m pytest -rs -m clients $(ARGS)
@@ -122,10 +124,11 @@ lock: $(DEV)/ready ## resolve and hash-pin requirements/ anew
 	$(LOCK) trainer/pyproject.toml --extra tensorflow -o requirements/trainer.txt
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 	$(LOCK) requirements/clients.in -o requirements/clients.txt
+	$(LOCK) requirements/fuzz.in -o requirements/fuzz.txt
 	$(LOCK) requirements/gpu.in service/pyproject.toml --extra gpu -o requirements/gpu.txt
 
 clean: ## remove the environments and caches (data and runs stay)
-	rm -rf .venv .venv-clients .venv-gpu .venv-serve-cpu .venv-serve-gpu .venv-serve-openvino .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients .venv-fuzz .venv-gpu .venv-serve-cpu .venv-serve-gpu .venv-serve-openvino .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # An environment counts as made only when its last step has succeeded; a change of the pinned set makes it anew.
 $(DEV)/ready: requirements/dev.txt $(PROJECTS)
@@ -146,16 +149,26 @@ $(GPU)/ready: requirements/build.txt requirements/gpu.txt core/pyproject.toml se
 	$(GPU)/bin/$(PIP_INSTALL) --no-deps --no-build-isolation -e core -e service
 	touch $@
 
-# The packages of the development environment are seen from this one.
 $(CLIENTS)/ready: requirements/clients.txt $(DEV)/ready
 	$(call environment,$(CLIENTS))
 	$(CLIENTS)/bin/$(PIP_INSTALL) --require-hashes -r requirements/clients.txt
-	$(CLIENTS)/bin/python -c "import sysconfig, pathlib; here = pathlib.Path(sysconfig.get_path('purelib')); \
-		dev = here.relative_to(here.parents[2]); path = here.parents[3] / '$(DEV)' / dev; \
-		(here / 'development.pth').write_text(f'import site; site.addsitedir({str(path)!r})\n')"
+	$(call beside_development,$(CLIENTS))
+	touch $@
+
+$(FUZZ)/ready: requirements/fuzz.txt $(DEV)/ready
+	$(call environment,$(FUZZ))
+	$(FUZZ)/bin/$(PIP_INSTALL) --only-binary :all: --require-hashes -r requirements/fuzz.txt
+	$(call beside_development,$(FUZZ))
 	touch $@
 
 define environment
 @test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed (Debian: apt install python3-venv)"; exit 1; }
 test -x $(1)/bin/pip || $(PYTHON) -m venv --clear $(1)
+endef
+
+# The packages of the development environment are seen from such a one.
+define beside_development
+$(1)/bin/python -c "import sysconfig, pathlib; here = pathlib.Path(sysconfig.get_path('purelib')); \
+	dev = here.relative_to(here.parents[2]); path = here.parents[3] / '$(DEV)' / dev; \
+	(here / 'development.pth').write_text(f'import site; site.addsitedir({str(path)!r})\n')"
 endef

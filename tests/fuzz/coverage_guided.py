@@ -1,8 +1,8 @@
 """``python -m tests.fuzz.coverage_guided``: decoders and parsers under atheris, which looks for paths not taken yet.
 
-Atheris has wheels for some platforms and versions of Python only, so it is not among the pinned packages: install it
-where it is to run. What it finds it leaves in a file whose name begins with ``crash-``; give that file as an argument
-to see it again.
+Atheris has wheels for Linux on x86-64 only, so ``make test-fuzz`` keeps it in an environment of its own, and goes on
+without where it cannot be had. What it finds it leaves in a file whose name begins with ``crash-``; give that file as
+an argument to see it again.
 """
 
 import argparse
