@@ -32,7 +32,8 @@ public class Measure {
     ImagePlus image = new Opener().openTiff(tiff.getParent() + File.separator, tiff.getName());
     Calibration size = image.getCalibration();
     System.out.println("image " + image.getWidth() + " " + image.getHeight() + " " + size.pixelWidth
-      + " " + size.getUnit());
+      + " " + size.getUnit().replace('\\u00B5', 'u') + " " + image.getBitDepth()
+      + " " + image.getDisplayRangeMin() + " " + image.getDisplayRangeMax());
     ZipInputStream archive = new ZipInputStream(new FileInputStream(names[0]));
     for (ZipEntry entry; (entry = archive.getNextEntry()) != null;) {
       Roi roi = new RoiDecoder(archive.readAllBytes(), entry.getName()).getRoi();
@@ -79,9 +80,13 @@ def test_imagej_measures_just_the_pixels_of_each_object(tmp_path, make, largest)
     command = ["java", "-Djava.awt.headless=true", "-cp", JAR, "Measure.java", "rois.zip", tmp_path / "labels.tif"]
     printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
 
-    _, width, height, pixel_size, unit = next(line for line in printed if line.startswith("image ")).split()
-    assert (int(height), int(width), unit) == (*labels.shape, "micron")
+    _, width, height, pixel_size, unit, bits, *shown = next(
+        line for line in printed if line.startswith("image ")
+    ).split()
+    assert (int(height), int(width), unit) == (*labels.shape, "um")
     assert float(pixel_size) == pytest.approx(0.325)
+    assert int(bits) == (16 if largest < 1 << 16 else 32)
+    assert [float(value) for value in shown] == [0, labels.max()]
     found = [line.split()[1:] for line in printed if line.startswith("roi ")]
     assert [name for name, *_ in found] == [f"{label:04}" for label in range(1, runs.count + 1)]
     for name, pixels, low, high, kind, class_name, score in found:

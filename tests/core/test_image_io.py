@@ -262,10 +262,31 @@ def test_a_label_image_comes_back_with_its_pixel_size(largest, pixel_size_um):
     image = decode_image(data)
     np.testing.assert_array_equal(image.pixels, labels)
     assert image.pixels.dtype == (np.uint16 if largest < 65_536 else np.uint32)
-    assert image.pixel_size_um == (None if pixel_size_um is None else pytest.approx(pixel_size_um, rel=1e-5))
+    assert image.pixel_size_um == pixel_size_um
+    assert (image.axes, image.plane.series) == ("TZCYX", None)
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        assert file.is_imagej
+        [series] = file.series
+        assert (file.is_ome, series.kind, series.axes, series.shape) == (True, "ome", "YX", (300, 200))
+        pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
+        assert (pixels["SizeY"], pixels["SizeX"], pixels["Type"]) == (300, 200, str(image.pixels.dtype))
+        said = [pixels.get(f"PhysicalSize{axis}{end}") for axis in "XY" for end in ("", "Unit")]
+        assert said == ([None] * 4 if pixel_size_um is None else [0.8708, "µm"] * 2)
         assert file.pages.first.compression == tifffile.COMPRESSION.ADOBE_DEFLATE
+
+
+@given(pixel_size_um=st.floats(1e-300, 1e300))
+def test_any_pixel_size_comes_back_from_the_description_and_where_it_fits_from_the_tags(pixel_size_um):
+    data = encode_label_tiff(ArrayRows(np.eye(3, dtype=np.int32)), 1, pixel_size_um)
+    assert decode_image(data).pixel_size_um == pixel_size_um
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        tags = file.pages.first.tags
+        across, down = tags[282].value, tags[283].value
+        assert across == down
+        if 1e-5 < pixel_size_um < 1e6:
+            assert tags[296].value == tifffile.RESUNIT.CENTIMETER
+            assert 10_000 * across[1] / across[0] == pytest.approx(pixel_size_um, rel=1e-4)
+        elif not 1e-6 < pixel_size_um < 1e8:
+            assert (tags[296].value, across) == (tifffile.RESUNIT.NONE, (1, 1))
 
 
 @given(

@@ -120,11 +120,13 @@ def test_a_label_image_has_its_axes_and_pixel_size(client, post_png, blobs):
     answer = post_png(client, format="tiff", pixel_size_um=0.325)
     with tifffile.TiffFile(io.BytesIO(answer.content)) as file:
         [series] = file.series
-        assert (series.kind, series.axes, series.dtype) == ("imagej", "YX", np.uint16)
-        assert file.imagej_metadata["unit"] == "micron"
-        pixels, micrometres = file.pages[0].tags["XResolution"].value
-        assert micrometres / pixels == pytest.approx(0.325)
-        assert file.pages[0].tags["YResolution"].value == (pixels, micrometres)
+        assert (series.kind, series.axes, series.dtype) == ("ome", "YX", np.uint16)
+        described = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
+        assert [described[f"PhysicalSize{axis}{end}"] for axis in "XY" for end in ("", "Unit")] == [0.325, "µm"] * 2
+        pixels, centimetres = file.pages[0].tags["XResolution"].value
+        assert file.pages[0].tags["ResolutionUnit"].value == tifffile.RESUNIT.CENTIMETER
+        assert 10_000 * centimetres / pixels == pytest.approx(0.325)
+        assert file.pages[0].tags["YResolution"].value == (pixels, centimetres)
         np.testing.assert_array_equal(series.asarray() > 0, blobs > 100)
 
 

@@ -16,6 +16,20 @@ from monolayer_core.row_source import ArrayRows, RowSource, bands
 
 _STRIP_BYTES = 1 << 20
 
+_CENTIMETRE_UM = 10_000.0
+_TAG_RANGE = (1e-4, float(1 << 32))  # of a quotient of 32-bit numbers, with some digits to spare at the lower end
+_OME_XML = (
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+    ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    ' xsi:schemaLocation="http://www.openmicroscopy.org/Schemas/OME/2016-06'
+    ' http://www.openmicroscopy.org/Schemas/OME/2016-06/ome.xsd">'
+    '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="{dtype}"'
+    ' SizeX="{width}" SizeY="{height}" SizeC="1" SizeZ="1" SizeT="1"{size}>'
+    '<Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData IFD="0" PlaneCount="1"/></Pixels></Image></OME>'
+)
+_OME_PIXEL_SIZE = ' PhysicalSizeX="{0!r}" PhysicalSizeXUnit="µm" PhysicalSizeY="{0!r}" PhysicalSizeYUnit="µm"'
+
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOURS = {1: 0, 3: 2}  # the format's number for grey and for RGB, by channels
 _PNG_FILTER_UP = 2
@@ -77,8 +91,8 @@ def _write_chunk(stream: io.BytesIO, kind: bytes, data: bytes) -> None:
 def encode_label_tiff(labels: RowSource, largest: int, pixel_size_um: float | None = None) -> bytes:
     """Encode a label image as TIFF: deflate, uint16 while labels fit, else uint32; by rows, none of them kept.
 
-    The pixel size is written as ImageJ reads it (resolution tags and ``unit=micron``), so that its measurements are in
-    micrometres. An image of more than 4 GiB becomes a BigTIFF.
+    The file is an OME-TIFF. The pixel size stands in its OME-XML and, for ImageJ, which reads no OME-XML and takes
+    pixels per centimetre for micrometres, in the resolution tags. An image of more than 4 GiB becomes a BigTIFF.
 
     Parameters
     ----------
@@ -102,9 +116,6 @@ def encode_label_tiff(labels: RowSource, largest: int, pixel_size_um: float | No
         raise UnusableImageError("a label image has rows, columns and one label a pixel")
     dtype = np.dtype(np.uint16 if largest < 1 << 16 else np.uint32)
     rows_per_strip = max(1, _STRIP_BYTES // (labels.width * dtype.itemsize))
-    description = "ImageJ=1.11a\nimages=1\n"
-    if pixel_size_um is not None:
-        description += "unit=micron\n"
     stream = io.BytesIO()
     tifffile.imwrite(
         stream,
@@ -116,13 +127,26 @@ def encode_label_tiff(labels: RowSource, largest: int, pixel_size_um: float | No
         compression="zlib",
         byteorder="<",
         rowsperstrip=rows_per_strip,
-        description=description,
+        description=_ome_xml(labels, dtype, pixel_size_um).encode(),
         metadata=None,
         software="",
-        resolution=None if pixel_size_um is None else (1 / pixel_size_um, 1 / pixel_size_um),
-        resolutionunit="NONE",
+        **_resolution(pixel_size_um),
     )
     return stream.getvalue()
+
+
+def _ome_xml(labels: RowSource, dtype: np.dtype[Any], pixel_size_um: float | None) -> str:
+    """Describe one plane without a name or a UUID, so that the same labels give the same bytes."""
+    size = "" if pixel_size_um is None else _OME_PIXEL_SIZE.format(pixel_size_um)
+    return _OME_XML.format(dtype=dtype.name, width=labels.width, height=labels.height, size=size)
+
+
+def _resolution(pixel_size_um: float | None) -> dict[str, Any]:
+    """Give pixels per centimetre as far as a tag can hold them."""
+    per_cm = 0.0 if pixel_size_um is None else _CENTIMETRE_UM / pixel_size_um
+    if not _TAG_RANGE[0] < per_cm < _TAG_RANGE[1]:
+        return {"resolutionunit": "NONE"}
+    return {"resolution": (per_cm, per_cm), "resolutionunit": "CENTIMETER"}
 
 
 def _strips(labels: RowSource, largest: int, dtype: np.dtype[Any], rows_per_strip: int) -> Iterator[bytes]:
