@@ -1,5 +1,7 @@
 """Outlines of objects over the picture, for people to look at."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +13,9 @@ from monolayer_core.row_runs import RowRuns
 from monolayer_core.row_source import RowSource
 
 _GOLDEN_RATIO = 0.618_033_988_749_895
-CLASS_COLOURS: tuple[tuple[int, int, int], ...] = ((0, 255, 0), (255, 0, 255), (0, 255, 255), (255, 160, 0))
-"""RGB of the first, second, ... class; used again from the start where there are more."""
+CLASS_COLOURS: tuple[tuple[int, int, int], ...] = ((25, 224, 255), (255, 176, 0), (255, 51, 102), (153, 102, 255))
+"""RGB of the first, second, ... class, in overlays, GeoJSON and on the page; used again from the start where there are
+more. Whoever lacks one of the three cones tells them apart as well."""
 
 
 def draw_overlay(
@@ -40,8 +43,8 @@ def draw_overlay(
     >>> labels = np.array([[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]])
     >>> draw_overlay(np.zeros((3, 4), dtype=np.uint8), labels, class_ids=np.array([0]))[1]
     array([[  0,   0,   0],
-           [  0, 255,   0],
-           [  0, 255,   0],
+           [ 25, 224, 255],
+           [ 25, 224, 255],
            [  0,   0,   0]], dtype=uint8)
     """
     grey = image.ndim == 2 or image.shape[2] == 1
@@ -68,15 +71,18 @@ class OverlaidRows:
         The image as it is stored.
     runs
         The objects.
+    class_ids
+        As for `draw_overlay`.
     """
 
-    def __init__(self, source: RowSource, runs: RowRuns) -> None:
+    def __init__(self, source: RowSource, runs: RowRuns, *, class_ids: npt.NDArray[np.integer] | None = None) -> None:
         self.height = source.height
         self.width = source.width
         self.channels = 3
         self.dtype = np.dtype(np.uint8)
         self._source = source
         self._runs = runs
+        self._class_ids = class_ids
         self._levels = count_levels(source)
         self._table = stretch_of(self._levels.counts)
 
@@ -84,8 +90,13 @@ class OverlaidRows:
         """Draw rows, ``(y, x, 3)`` RGB."""
         around = slice(max(rows.start - 1, 0), min(rows.stop + 1, self.height))  # outlines look at the neighbours
         image = look_up(self._levels.place(self._source.read(around)), self._table)
-        drawn = draw_overlay(image, self._runs.paint(around))
+        drawn = draw_overlay(image, self._runs.paint(around), class_ids=self._class_ids)
         return drawn[rows.start - around.start :][: rows.stop - rows.start]
+
+
+def ids_to_colour(class_ids: npt.NDArray[np.integer], class_names: Sequence[str]) -> npt.NDArray[np.integer] | None:
+    """Give the classes by which objects are coloured: none where all are of one, so that neighbours look unlike."""
+    return class_ids if len(class_names) > 1 else None
 
 
 def outlines(labels: LabelImage) -> Mask:

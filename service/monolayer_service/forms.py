@@ -22,7 +22,7 @@ from monolayer_core.column_runs import find_column_runs
 from monolayer_core.image_io import ChosenPlane, encode_label_tiff, encode_png
 from monolayer_core.measure import Measurements, measure_runs
 from monolayer_core.object_columns import DECIMALS, ObjectColumns, object_columns, records_of
-from monolayer_core.overlay import OverlaidRows
+from monolayer_core.overlay import OverlaidRows, ids_to_colour
 from monolayer_core.pixel_digest import digest_pixels
 from monolayer_core.polygons import trace_polygons
 from monolayer_core.quality import assess_quality
@@ -74,8 +74,10 @@ def _render_tiff(analysis: Analysis, _: Options, cancellation: Cancellation) -> 
 
 
 def _render_overlay(analysis: Analysis, _options: Options, _cancellation: Cancellation) -> bytes:
+    found = analysis.segmentation
+    class_ids = ids_to_colour(found.class_ids, found.class_names)
     # The image's rows ask whether they are wanted.
-    return encode_png(OverlaidRows(analysis.source.image.rows, analysis.segmentation.runs))
+    return encode_png(OverlaidRows(analysis.source.image.rows, found.runs, class_ids=class_ids))
 
 
 def _render_geojson(analysis: Analysis, options: Options, cancellation: Cancellation) -> bytes:

@@ -69,11 +69,11 @@ def test_a_feature_is_what_qupath_writes_itself():
         "properties": {
             "objectType": "detection",
             "name": "1",
-            "classification": {"name": "rbc", "color": [0, 255, 0]},
+            "classification": {"name": "rbc", "color": [25, 224, 255]},
             "measurements": {"score": 0.0, "area_px": 8, "area_um2": 2.0},
         },
     }
-    assert second["properties"]["classification"] == {"name": "wbc", "color": [255, 0, 255]}
+    assert second["properties"]["classification"] == {"name": "wbc", "color": [255, 176, 0]}
     assert second["properties"]["measurements"] == {"score": 0.1429, "area_px": 1, "area_um2": 0.25}
 
 

@@ -1,5 +1,7 @@
 import doctest
+import itertools
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -63,6 +65,26 @@ def test_classes_have_their_colours_whatever_the_label():
     assert [tuple(drawn[0, x].tolist()) for x in (1, 3, 5, 7)] == [CLASS_COLOURS[i] for i in (0, 1, 0, 0)]
 
 
+CONES = {
+    "all": np.eye(3),
+    "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+"""How linear RGB looks without one kind of cone: Machado, Oliveira, Fernandes (2009), doi:10.1109/TVCG.2009.113."""
+
+
+@pytest.mark.parametrize("cones", CONES)
+def test_colours_of_classes_are_told_apart_with_any_eyes_and_on_black(cones):
+    values = np.array([*CLASS_COLOURS, (0, 0, 0)]) / 255
+    linear = np.where(values > 0.04045, ((values + 0.055) / 1.055) ** 2.4, values / 12.92)
+    seen = np.clip(linear @ np.array(CONES[cones]).T, 0, 1)
+    shown = np.where(seen > 0.0031308, 1.055 * seen ** (1 / 2.4) - 0.055, 12.92 * seen).astype(np.float32)
+    lab = cv2.cvtColor(shown[np.newaxis], cv2.COLOR_RGB2LAB)[0]
+    differences = [np.linalg.norm(one - other) for one, other in itertools.combinations(lab, 2)]
+    assert min(differences) > 40
+
+
 @pytest.mark.parametrize("shape", [(6, 7), (6, 7, 1), (6, 7, 3)])
 def test_the_picture_itself_is_not_drawn_on(shape):
     image = np.full(shape, 50, dtype=np.uint8)
@@ -80,11 +102,17 @@ def test_no_objects_means_no_outlines():
     assert draw_overlay(image[:1, :1], np.ones((1, 1), np.int32), class_ids=np.array([0])).shape == (1, 1, 3)
 
 
-@given(label_images, st.sampled_from([np.uint8, np.uint16, np.float32]), st.sampled_from([(), (3,)]), st.integers(1, 9))
-def test_drawn_by_rows_the_picture_is_the_same(labels, dtype, channels, band_rows):
+@given(
+    label_images,
+    st.sampled_from([np.uint8, np.uint16, np.float32]),
+    st.sampled_from([(), (3,)]),
+    st.integers(1, 9),
+    st.sampled_from([None, np.array([1, 0, 2])]),
+)
+def test_drawn_by_rows_the_picture_is_the_same(labels, dtype, channels, band_rows, class_ids):
     image = np.random.default_rng(0).integers(0, 200, (*labels.shape, *channels)).astype(dtype)
-    picture = OverlaidRows(ArrayRows(image), find_row_runs(labels))
+    picture = OverlaidRows(ArrayRows(image), find_row_runs(labels), class_ids=class_ids)
     height = len(labels)
     drawn = [picture.read(slice(top, min(top + band_rows, height))) for top in range(0, height, band_rows)]
-    np.testing.assert_array_equal(np.concatenate(drawn), draw_overlay(normalize(image), labels))
+    np.testing.assert_array_equal(np.concatenate(drawn), draw_overlay(normalize(image), labels, class_ids=class_ids))
     assert (picture.height, picture.width, picture.channels, picture.dtype) == (*labels.shape, 3, np.uint8)

@@ -12,6 +12,9 @@ import tifffile
 from roifile import ImagejRoi
 from shapely.geometry import shape
 
+from monolayer_core.image_io import decode_image
+from monolayer_core.overlay import CLASS_COLOURS, outlines
+from monolayer_core.rle import decode_kaggle
 from monolayer_service.media_types import FORM_KINDS
 
 BY_ACCEPT = [form for form, kind in FORM_KINDS.items() if kind.by_accept and form != "ndjson"]
@@ -84,6 +87,24 @@ def test_rois_are_the_objects(client, post_png, blobs):
         (48, 73, 73, 98),
         (67, 17, 84, 34),
     ]
+
+
+@pytest.mark.parametrize("model", ["blood", "nuclei"])
+def test_an_overlay_has_the_colours_of_the_classes_where_there_are_several(client, post_png, blobs, model):
+    instances = post_png(client, model=model).json()["instances"]
+    picture = decode_image(post_png(client, model=model, format="overlay").content).pixels
+    drawn = picture[(picture != picture[..., :1]).any(axis=2)]  # the image itself is grey
+    labels = decode_kaggle([instance["rle"] for instance in instances], *blobs.shape)
+    names = {"blood": ["rbc", "wbc"], "nuclei": ["nucleus"]}[model]
+    for instance in instances:
+        edge = outlines(np.where(labels == instance["id"], labels, 0))
+        colours = {tuple(colour) for colour in picture[edge].tolist()}
+        assert len(colours) == 1
+        if model == "blood":
+            assert colours == {CLASS_COLOURS[names.index(instance["class"])]}
+    assert len({tuple(colour) for colour in drawn.tolist()}) == (
+        len({instance["class"] for instance in instances}) if model == "blood" else len(instances)
+    )
 
 
 def test_coco_says_the_same_as_json(client, post_png, tmp_path):

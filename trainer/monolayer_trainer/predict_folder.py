@@ -10,7 +10,7 @@ from monolayer_core.errors import ImageError
 from monolayer_core.image_io import decode_image
 from monolayer_core.model_card import ModelCard
 from monolayer_core.normalization import normalize
-from monolayer_core.overlay import draw_overlay
+from monolayer_core.overlay import draw_overlay, ids_to_colour
 from monolayer_core.pipeline import Segmentation, SegmentOptions, segment
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.pictures import write_png
@@ -109,4 +109,5 @@ def predict_image(
     """
     pixels = decode_image(data).pixels
     found = segment(pixels, card, predict, options)
-    return found, draw_overlay(normalize(pixels, card.normalization), found.labels)
+    class_ids = ids_to_colour(found.class_ids, found.class_names)
+    return found, draw_overlay(normalize(pixels, card.normalization), found.labels, class_ids=class_ids)

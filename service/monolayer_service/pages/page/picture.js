@@ -8,12 +8,12 @@ const CHOSEN = 0xff00f2ff;
 const CHOSEN_GROUND = 0x3800f2ff;
 const CASING = 0x90000000; // darkens the ground along an outline: it shows on bright images too
 
-/** Red, green and blue of the first, second, ... class; used again from the start where there are more. */
+/** Red, green and blue of the first, second, ... class, the same as in overlays and GeoJSON; used again from the start where there are more. */
 export const CLASS_COLOURS = [
   [25, 224, 255],
   [255, 176, 0],
-  [255, 95, 210],
-  [141, 255, 79],
+  [255, 51, 102],
+  [153, 102, 255],
 ];
 
 /** Shows one answer over one image. */
