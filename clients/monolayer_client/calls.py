@@ -126,7 +126,7 @@ def _image_call(
 ) -> Call[T]:
     body = make_body(image)
     named = {**options, "image_id": options.get("image_id") or body.image_id}
-    return Call(path, read, "POST", to_query(named), body.content, {"Content-Type": body.media_type})
+    return Call(path, read, "POST", to_query(named), body.content, body.headers)
 
 
 def _json(response: httpx2.Response) -> tuple[dict[str, Any], str | None]:

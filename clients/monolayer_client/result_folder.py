@@ -11,6 +11,7 @@ from monolayer_client.answer_files import read_answer
 from monolayer_client.async_client import AsyncClient
 from monolayer_client.errors import InputError, RefusedError, RefusedOptionsError
 from monolayer_client.files import StagedFiles
+from monolayer_client.image_body import FileContent
 from monolayer_client.journal import Journal, Results
 from monolayer_client.outputs import summary_row
 from monolayer_client.progress import OnProgress
@@ -18,7 +19,9 @@ from monolayer_client.progress import OnProgress
 Keep: TypeAlias = Callable[[str, bytes], None]
 """Keeps one file of an image: how its name ends, and what is in it."""
 
-Ask: TypeAlias = Callable[[AsyncClient, str, bytes, Keep, OnProgress | None], Awaitable[Mapping[str, Any]]]
+Ask: TypeAlias = Callable[
+    [AsyncClient, str, bytes | FileContent, Keep, OnProgress | None], Awaitable[Mapping[str, Any]]
+]
 """Asks about the image of this name and these bytes, keeps its files, and gives the service's answer.
 
 What it is given last wants to be told how far the service is, where the service tells.
@@ -128,7 +131,7 @@ class ResultFolder:
         return rows
 
     async def make(
-        self, client: AsyncClient, image_id: str, content: bytes, on_progress: OnProgress | None = None
+        self, client: AsyncClient, image_id: str, content: bytes | FileContent, on_progress: OnProgress | None = None
     ) -> Mapping[str, Any]:
         """Ask about an image and keep its results; what was kept of it before stays until all of them are there.
 

@@ -31,11 +31,12 @@ NETWORK_FAILED = "the network failed on this image"
 
 @dataclass(frozen=True)
 class NamedImage:
-    """An image that was opened, with the name and the digest it is reported under."""
+    """An image that was opened, with the name and the digest it is reported under, and its file's name if known."""
 
     image: Image
     image_id: str
     sha256: str
+    file_name: str | None = None
 
     @property
     def megapixels(self) -> float:
@@ -94,7 +95,7 @@ def decode(
     )
     image = replace(image, rows=WantedRows(image.rows, cancellation))
     sha256 = hashlib.sha256(upload.data).hexdigest()
-    return NamedImage(image, image_id or upload.stem or sha256[:16], sha256)
+    return NamedImage(image, image_id or upload.stem or sha256[:16], sha256, upload.file_name)
 
 
 def _reading(options: Options) -> ReadOptions:

@@ -92,8 +92,8 @@ def _render_rois(analysis: Analysis, options: Options, cancellation: Cancellatio
 
 def _render_coco(analysis: Analysis, options: Options, cancellation: Cancellation) -> bytes:
     found, records = analysis.segmentation, _records(analysis, options, cancellation)
-    image_id = analysis.source.image_id
-    return encode_coco_dataset(image_id, found.runs, records, found.class_names, check=cancellation.check)
+    file_name = analysis.source.file_name or analysis.source.image_id
+    return encode_coco_dataset(file_name, found.runs, records, found.class_names, check=cancellation.check)
 
 
 def _render_json(analysis: Analysis, options: Options, cancellation: Cancellation) -> bytes:

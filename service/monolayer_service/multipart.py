@@ -72,7 +72,7 @@ class _Collector:
         if b"name" not in options:
             raise BadBodyError("a part of the multipart body has no name")
         file_name = options.get(b"filename")
-        self.parts.append(Part(_text(options[b"name"]), None if file_name is None else _text(file_name)))
+        self.parts.append(Part(text_of(options[b"name"]), None if file_name is None else text_of(file_name)))
         if sum(part.file_name is not None for part in self.parts) > self._max_files:
             raise BadBodyError(f"the multipart body holds more files than the {self._max_files} that are taken at once")
         if sum(part.file_name is None for part in self.parts) > MAX_TEXT_FIELDS:
@@ -132,7 +132,7 @@ async def read_parts(content_type: str, chunks: AsyncIterable[bytes], *, max_fil
     return collector.parts
 
 
-def _text(value: bytes) -> str:
+def text_of(value: bytes) -> str:
     """Read a name as UTF-8, or byte by byte where it is none."""
     try:
         return value.decode()

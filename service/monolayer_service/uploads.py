@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from email.message import Message
 from pathlib import PurePosixPath, PureWindowsPath
 
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +23,7 @@ from monolayer_service.admission.ticket import Ticket
 from monolayer_service.containment import contained
 from monolayer_service.errors import BadBodyError, MediaTypeError, UnknownOptionError, UploadTimeoutError
 from monolayer_service.json_image import decode_json_image
-from monolayer_service.multipart import Part, read_parts
+from monolayer_service.multipart import Part, read_parts, text_of
 from monolayer_service.options import IMAGE_ID_PATTERN, MAX_IMAGE_ID_CHARACTERS
 
 MULTIPART = "multipart/form-data"
@@ -60,20 +61,27 @@ class UploadedFile:
     name: str | None = None
 
     @property
-    def stem(self) -> str | None:
-        """The file's name without folders, in either system's spelling, and without the last suffix.
+    def file_name(self) -> str | None:
+        """The name without folders, in either system's spelling; None where ``image_id`` would not take it."""
+        return _usable(PurePosixPath(PureWindowsPath(self.name or "").name).name)
 
-        None where that is no name the option ``image_id`` would take.
-        """
-        stem = PurePosixPath(PureWindowsPath(self.name or "").name).stem
-        is_usable = (
-            stem != ".." and len(stem) <= MAX_IMAGE_ID_CHARACTERS and re.fullmatch(IMAGE_ID_PATTERN, stem) is not None
-        )
-        return stem if is_usable else None
+    @property
+    def stem(self) -> str | None:
+        """The same without the last suffix."""
+        return _usable(PurePosixPath(PureWindowsPath(self.name or "").name).stem)
+
+
+def _usable(name: str) -> str | None:
+    is_usable = (
+        name != ".." and len(name) <= MAX_IMAGE_ID_CHARACTERS and re.fullmatch(IMAGE_ID_PATTERN, name) is not None
+    )
+    return name if is_usable else None
 
 
 async def read_image(request: Request, ticket: Ticket, limits: BodyLimits) -> UploadedFile:
     """Read the one image of a request, in whatever form it comes.
+
+    What is no multipart may give its file's name in the header ``Content-Disposition``.
 
     Raises
     ------
@@ -96,9 +104,8 @@ async def read_image(request: Request, ticket: Ticket, limits: BodyLimits) -> Up
         raise MediaTypeError(
             f"the media type {media_type or 'of the body (none was given)'} is not read; send {accepted}"
         )
-    if media_type == JSON:
-        return _not_empty(UploadedFile(await _read_json(request, ticket, limits)))
-    return _not_empty(UploadedFile(await _read_raw(request, ticket, limits)))
+    data = await (_read_json if media_type == JSON else _read_raw)(request, ticket, limits)
+    return _not_empty(UploadedFile(data, _file_name(request)))
 
 
 async def read_images(request: Request, ticket: Ticket, limits: BodyLimits) -> list[UploadedFile]:
@@ -146,6 +153,19 @@ async def read_tables(request: Request, ticket: Ticket, limits: BodyLimits) -> U
     if SUBMISSION_FIELD not in tables:
         raise BadBodyError(f"there is no form field {SUBMISSION_FIELD!r} in the body")
     return UploadedTables(**tables)
+
+
+def _file_name(request: Request) -> str | None:
+    """Read the file name in ``Content-Disposition``, also one of other letters than ASCII (RFC 6266).
+
+    None where there is none that can be read.
+    """
+    message = Message()
+    message["Content-Disposition"] = text_of(request.headers.get("content-disposition", "").encode("latin-1"))
+    try:
+        return message.get_filename()
+    except ValueError:  # an encoding of its own that the name does not have
+        return None
 
 
 def _media_type(request: Request) -> str:

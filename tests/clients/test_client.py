@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from monolayer_client.calls import Form, retry_after_s
 from monolayer_client.client import Client
 from monolayer_client.errors import RefusedError, ServiceFaultError, UnavailableError
+from monolayer_client.image_body import FileContent
 from monolayer_client.progress import LineReader, Progress
 from monolayer_client.results import Plane, parse_confluency
 
@@ -144,6 +145,18 @@ def test_bytes_are_sent_under_the_type_they_show(client, service, begin, media_t
     with pytest.raises(RefusedError):
         client.segment(begin)
     assert service.posts[0].headers["Content-Type"] == media_type
+
+
+def test_a_file_is_sent_under_its_name_and_other_images_under_none(client, service, tmp_path):
+    named = tmp_path / "well β 1.npy"
+    np.save(named, np.array([[0, 1]]))
+    client.segment(named)
+    client.confluency(FileContent(named.read_bytes(), named.name))
+    client.segment(named, format="coco", image_id="other")
+    client.segment(named.read_bytes())
+    sent = [(post.url.params.get("image_id"), post.headers.get("Content-Disposition")) for post in service.posts]
+    disposition = "attachment; filename*=UTF-8''well%20%CE%B2%201.npy"
+    assert sent == [("well β 1", disposition), ("well β 1", disposition), ("other", disposition), (None, None)]
 
 
 def test_a_missing_file_is_an_ordinary_error(client, tmp_path):

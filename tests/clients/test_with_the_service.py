@@ -289,6 +289,7 @@ def test_segment_writes_what_the_service_gives(monolayer, real, folder, tmp_path
     assert [feature["properties"]["measurements"]["solidity"] for feature in features] == [
         float(row["solidity"]) for row in rows
     ]
+    assert json.loads((out / "id2.coco.json").read_text())["images"][0]["file_name"] == "id2.png"
     assert {path.name for path in out.glob("id2.*")} == {f"id2{form.suffix}" for form in OutputForm}
     assert monolayer("stats", out).exit_code == 0
 

@@ -90,7 +90,7 @@ def correct_coco(folder):
         path.unlink()
         _, drawn, kept = found["annotations"]
         drawn["segmentation"] = [REDRAWN[:, ::-1].ravel().tolist()]
-        whole["images"].append(found["images"][0] | {"id": number, "file_name": f"{name}.png"})
+        whole["images"].append(found["images"][0] | {"id": number})
         for annotation in (drawn, kept):
             whole["annotations"].append(annotation | {"id": len(whole["annotations"]) + 1, "image_id": number})
         whole["categories"] = found["categories"]

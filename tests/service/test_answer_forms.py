@@ -2,9 +2,11 @@
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import zipfile
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -121,6 +123,48 @@ def test_coco_says_the_same_as_json(client, post_png, tmp_path):
     assert [one["segmentation"] for one in annotations] == [instance["rle"] for instance in instances]
     assert [coco.cats[one["category_id"]]["name"] for one in annotations] == [one["class"] for one in instances]
     assert [one["score"] for one in annotations] == [instance["score"] for instance in instances]
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ("plate 1/A1.ome.tif", "A1.ome.tif"),
+        ("C:\\plate\\β A1.png", "β A1.png"),
+        ("..", "frame"),
+        ("=1+1.png", "frame"),
+        ("a\u202eb.png", "frame"),
+        ("x" * 256, "frame"),
+    ],
+)
+def test_a_coco_data_set_has_the_name_of_the_file_that_was_sent(client, blobs_png, sent, expected):
+    query = {"format": "coco", "image_id": "frame"}
+    parts = client.post("/v1/segment", params=query, files={"image": (sent, blobs_png)})
+    assert parts.json()["images"][0]["file_name"] == expected
+    headers = {
+        "Content-Type": "image/png",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(sent, safe='')}",
+    }
+    raw = client.post("/v1/segment", params=query, content=blobs_png, headers=headers)
+    assert raw.json()["images"][0]["file_name"] == expected
+
+
+@pytest.mark.parametrize(
+    ("disposition", "expected"),
+    [
+        ('attachment; filename="A1 b.png"', "A1 b.png"),
+        ("attachment; filename=ß.png".encode(), "ß.png"),
+        ("inline", None),
+        ("attachment; filename*=punycode''%C3%9F", None),
+        (b"\xff;;=;filename*0*=", None),
+    ],
+)
+def test_a_raw_body_is_called_after_its_file(client, blobs_png, disposition, expected):
+    headers = {"Content-Type": "image/png", "Content-Disposition": disposition}
+    answer = client.post("/v1/segment?format=coco", content=blobs_png, headers=headers)
+    digest = hashlib.sha256(blobs_png).hexdigest()[:16]
+    assert answer.json()["images"][0]["file_name"] == (expected or digest)
+    answer = client.post("/v1/confluency", content=blobs_png, headers=headers).json()
+    assert answer["image_id"] == (expected or digest).removesuffix(".png")
 
 
 @pytest.mark.parametrize("query", [{}, {"pixel_size_um": 0.5, "measurements": True}], ids=["plain", "all"])

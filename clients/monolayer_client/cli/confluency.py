@@ -22,6 +22,7 @@ from monolayer_client.cli.service import (
     collect_options,
 )
 from monolayer_client.connection import DEFAULT_URL
+from monolayer_client.image_body import FileContent
 from monolayer_client.image_files import find_images
 from monolayer_client.options import ConfluencyOptions
 from monolayer_client.outputs import to_json
@@ -64,7 +65,7 @@ def numbers_work(options: Mapping[str, object]) -> ImageWork:
     """Ask for the numbers of images, and keep the answer."""
 
     async def ask(
-        client: AsyncClient, image_id: str, content: bytes, keep: Keep, _: OnProgress | None
+        client: AsyncClient, image_id: str, content: bytes | FileContent, keep: Keep, _: OnProgress | None
     ) -> Mapping[str, Any]:
         result = await client.confluency(content, **cast("ConfluencyOptions", {**options, "image_id": image_id}))
         keep(CONFLUENCY_SUFFIX, to_json(result.raw))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import typer
@@ -13,6 +13,7 @@ from monolayer_client.batch import Failure, run_batch
 from monolayer_client.cli.console import err, followed, list_failures, out, progress
 from monolayer_client.cli.service import connected
 from monolayer_client.files import write_atomically
+from monolayer_client.image_body import FileContent
 from monolayer_client.image_files import ImageFile
 from monolayer_client.outputs import summary_row, to_summary
 from monolayer_client.result_folder import ImageWork, ResultFolder
@@ -70,7 +71,7 @@ async def _ask(
 ) -> list[Failure[ImageFile]]:
     async def make(image: ImageFile) -> None:
         with followed(bar, image.image_id) as on_progress:
-            content = await asyncio.to_thread(image.read)
+            content = FileContent(await asyncio.to_thread(image.read), PurePath(image.name).name)
             await results.make(client, image.image_id, content, on_progress)
 
     async with connected(url, patience_s) as client:

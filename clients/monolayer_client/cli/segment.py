@@ -22,6 +22,7 @@ from monolayer_client.cli.service import (
     collect_options,
 )
 from monolayer_client.connection import DEFAULT_URL
+from monolayer_client.image_body import FileContent
 from monolayer_client.image_files import find_images
 from monolayer_client.options import SegmentOptions
 from monolayer_client.outputs import OutputForm, to_json, to_kaggle, to_object_table
@@ -101,7 +102,7 @@ def objects_work(options: Mapping[str, object], forms: Iterable[OutputForm]) -> 
     wanted = [OutputForm.json, *dict.fromkeys(form for form in forms if form is not OutputForm.json)]
 
     async def ask(
-        client: AsyncClient, image_id: str, content: bytes, keep: Keep, on_progress: OnProgress | None
+        client: AsyncClient, image_id: str, content: bytes | FileContent, keep: Keep, on_progress: OnProgress | None
     ) -> Mapping[str, Any]:
         named = {**options, "image_id": image_id}
         result = await client.segment(content, on_progress=on_progress, **cast("SegmentOptions", named))

@@ -11,7 +11,7 @@ from monolayer_core.row_runs import RowRuns
 
 
 def encode_coco_dataset(
-    image_id: str,
+    file_name: str,
     runs: RowRuns,
     records: Iterable[Mapping[str, Any]],
     class_names: Sequence[str],
@@ -22,8 +22,8 @@ def encode_coco_dataset(
 
     Parameters
     ----------
-    image_id : str
-        Becomes the image's `file_name`; its `id` is 1.
+    file_name : str
+        Of the image, whose `id` is 1; programs look the image up by it.
     runs : RowRuns
         Objects 1 to N.
     records : iterable of mapping
@@ -40,7 +40,7 @@ def encode_coco_dataset(
         `score` where the objects have one.
     """
     category_of = {name: number for number, name in enumerate(class_names, start=1)}
-    image = {"id": 1, "file_name": image_id, "height": runs.height, "width": runs.width}
+    image = {"id": 1, "file_name": file_name, "height": runs.height, "width": runs.width}
     categories = [{"id": number, "name": name, "supercategory": "object"} for name, number in category_of.items()]
     encoded = encode_coco_runs(find_column_runs(runs, check=check), check=check)
     body = io.BytesIO()
