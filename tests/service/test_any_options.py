@@ -31,6 +31,7 @@ VALID = {
     "method": st.sampled_from(["auto", "unet", "kmeans"]),
     "fallback": st.sampled_from(["allow", "never"]),
     "axes": st.text("TZCYXStzcyxs", min_size=2, max_size=6),
+    "series": INDICES | st.text(st.characters(categories=["L"]), min_size=1, max_size=60),
     "channel": INDICES | st.text(st.characters(categories=["L"]), min_size=1, max_size=60),
     "z": INDICES | st.just("max"),
     "t": INDICES,
