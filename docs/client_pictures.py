@@ -2,8 +2,8 @@
 
     python -m docs.client_pictures [NAME ...]
 
-They need the packages of `make test-clients` and, for ImageJ and Java, its programs from Debian's packages; Xvfb stands
-in for a screen.
+They need the packages of `make test-clients` and, for ImageJ, Java and Micro-Manager's script, its programs from
+Debian's packages; Xvfb stands in for a screen.
 """
 
 import io
@@ -40,6 +40,7 @@ EXAMPLES = ROOT / "examples"
 EXAMPLE = EXAMPLES / "fluorescence_large.png"
 SHOWN = ("fluorescence_dense", "fluorescence_large", "fluorescence_sparse", "fluorescence_touching")
 IMAGEJ = Path("/usr/share/java/ij.jar")
+STAND_IN = ROOT / "docs" / "micromanager_stand_in.bsh"
 
 IMAGEJ_DRIVER = """
 open("{image}");
@@ -118,6 +119,19 @@ def java(folder: Path, url: str, picture: Path) -> None:
         for name in SHOWN[:2]
     ]
     draw_terminal(told, picture)
+
+
+def micromanager(folder: Path, url: str, picture: Path) -> None:
+    """Draw the terminal while Micro-Manager's script is run with a stand-in for the program, on an example."""
+    script = EXAMPLES / "clients" / "micromanager_script.bsh"
+    text = script.read_text(encoding="utf-8").replace("http://127.0.0.1:8000", url)
+    (folder / script.name).write_text(text, encoding="utf-8")
+    shutil.copy(STAND_IN, folder)
+    jars = f"{IMAGEJ.with_name('bsh.jar')}:{IMAGEJ}"
+    shutil.copy(EXAMPLES / "phase_contrast.png", folder)
+    called = f"bsh.Interpreter {STAND_IN.name} phase_contrast.png {script.name}"
+    told = typed(f"java -cp {jars} {called}", folder, url, shown=f"java -cp bsh.jar:ij.jar {called}")
+    draw_terminal([told], picture)
 
 
 def python(folder: Path, url: str, picture: Path) -> None:
@@ -285,6 +299,7 @@ DRAWINGS: dict[str, Draw] = {
     "imagej": imagej,
     "qupath": qupath,
     "java": java,
+    "micromanager": micromanager,
     "pymmcore": pymmcore,
     "pycromanager": pycromanager,
     "series": series,

@@ -386,40 +386,29 @@ def test_without_a_channel_the_qupath_script_is_told_which_there_are(service, tw
 
 # Micro-Manager
 
-STAND_IN = """
-import ij.IJ;
-frame = IJ.openImage("frame.tif");
-mm() {
-    live() { snap(show) { get(n) { return frame; } return this; } return this; }
-    data() { ij() { createProcessor(image) { return image.getProcessor(); } return this; } return this; }
-    core() {
-        getPixelSizeUm() { return 0.5; }
-        getChannelGroup() { return "Channel"; }
-        getCurrentConfig(group) { return group + " DAPI & FITC"; }
-        return this;
-    }
-    return this;
-}
-mm = mm();
-source("script.bsh");
-System.out.println(answer);
-"""
-"""As much of Micro-Manager's `mm` as the script uses."""
+STAND_IN = ROOT / "docs" / "micromanager_stand_in.bsh"
 
 
 @needs_java
-def test_the_micro_manager_script_prints_the_confluency(url, blobs, tmp_path):
+@pytest.mark.parametrize(
+    ("group", "echo"),
+    [("Channel", {"channel": "Channel DAPI & FITC"}), ("", None)],
+    ids=["a channel group", "no channel group"],
+)
+def test_the_micro_manager_script_prints_the_confluency(url, blobs, tmp_path, group, echo):
     tifffile.imwrite(tmp_path / "frame.tif", blobs.astype(np.uint16) * 16)
     text = script("micromanager_script.bsh")
     assert 'service = "http://127.0.0.1:8000";' in text
     (tmp_path / "script.bsh").write_text(text.replace("http://127.0.0.1:8000", url))
-    (tmp_path / "run.bsh").write_text(STAND_IN)
+    run_and_tell = f'channelGroup = "{group}"; source("{STAND_IN}"); System.out.println(answer);'
+    (tmp_path / "run.bsh").write_text(run_and_tell)
     path = os.pathsep.join(map(str, (jar("bsh.jar"), jar("ij.jar"))))
-    done = run("java", "-Djava.awt.headless=true", "-cp", path, "bsh.Interpreter", "run.bsh", cwd=tmp_path)
+    java = ["java", "-Djava.awt.headless=true", "-cp", path, "bsh.Interpreter"]
+    done = run(*java, "run.bsh", "frame.tif", "script.bsh", cwd=tmp_path)
     printed, answer = done.stdout.splitlines()[-2:]
     told = json.loads(answer)
     assert told["count"] == 3
     assert told["image"]["pixel_size_um"] == 0.5
     assert told["image"]["dtype"] == "uint16"
-    assert told["echo"] == {"channel": "Channel DAPI & FITC"}
+    assert told.get("echo") == echo
     assert printed == f"confluency {told['confluency']['percent']} %, 3 objects"
