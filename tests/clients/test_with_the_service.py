@@ -13,12 +13,10 @@ import numpy as np
 import pytest
 import tifffile
 from starlette.testclient import TestClient
-from typer.testing import CliRunner
+from tests.clients.real_service import command_line_of
 
 from monolayer_client.async_client import AsyncClient
 from monolayer_client.calls import Form
-from monolayer_client.cli import service as cli_service
-from monolayer_client.cli.app import app as command_line
 from monolayer_client.cli.segment import ONLY_IN
 from monolayer_client.client import Client
 from monolayer_client.errors import RefusedError, UnavailableError
@@ -32,19 +30,6 @@ from monolayer_service.options import Options, acts_of, known_names
 from monolayer_service.settings import Settings
 
 URL = "http://service.test"
-
-
-class ThroughPortal(httpx2.AsyncBaseTransport):
-    """Carry requests to an application that runs in the event loop of a `TestClient`."""
-
-    def __init__(self, transport):
-        self._transport = transport
-
-    async def handle_async_request(self, request):
-        await request.aread()
-        request = httpx2.Request(request.method, request.url, headers=request.headers, content=request.content)
-        response = await asyncio.to_thread(self._transport.handle_request, request)
-        return httpx2.Response(response.status_code, headers=response.headers, content=response.read())
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +47,7 @@ def real(transport):
 
 @pytest.fixture
 def monolayer(transport, monkeypatch):
-    monkeypatch.setattr(
-        cli_service,
-        "make_client",
-        lambda url, patience_s: AsyncClient(url, transport=ThroughPortal(transport), patience_s=patience_s),
-    )
-    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
-    return lambda *arguments: runner.invoke(command_line, [str(argument) for argument in arguments])
+    return command_line_of(transport, monkeypatch)
 
 
 def test_the_answer_with_progress_is_the_answer(real, blobs):
