@@ -17,7 +17,7 @@ from monolayer_core.row_runs import find_row_runs
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.prepare import prepare
 from monolayer_trainer.readers.layouts import find_layout, open_reader
-from monolayer_trainer.readers.outlines import parse_geojson, parse_rois
+from monolayer_trainer.readers.outlines import parse_geojson, parse_rois, part_from_regions
 
 CLASSES = ("rbc", "wbc")
 CELL = {"image_id": 5, "category_id": 2}
@@ -134,6 +134,76 @@ def test_features_of_every_shape_and_way_of_writing():
         assert [(len(one.rings), one.class_name) for one in read] == [(2, "Tumor"), (2, "Stroma"), (1, None)]
     (alone,) = parse_geojson(json.dumps(features[0]).encode(), "a.geojson")
     assert alone.rings[1].tolist() == [[1, 1], [1, 3], [3, 3], [3, 1], [1, 1]]
+
+
+def detections() -> list[dict[str, object]]:
+    """The service's own answer, as QuPath has it after an import."""
+    return json.loads(answer("geojson")[1])["features"]
+
+
+def drawn(*rings: list[list[float]], name: str | None = None, **properties: object) -> dict[str, object]:
+    called = {} if name is None else {"name": name}
+    return feature({"type": "Polygon", "coordinates": list(rings)}, objectType="annotation", **called, **properties)
+
+
+PIECES = {"type": "MultiPolygon", "coordinates": [[square(0, 0, 1)], [square(2, 1, 8)]]}
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        drawn(square(0, 0, 12), name="field", classification={"name": "Region"}),
+        feature(PIECES, objectType="annotation"),
+    ],
+    ids=["around all", "in two pieces, one around one"],
+)
+def test_an_annotation_around_detections_is_no_object(source: Path, tmp_path: Path, region):
+    (source / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [region, *detections()]}))
+    reader = open_reader(source, "auto")
+    assert reader.classes == CLASSES
+    np.testing.assert_array_equal(reader.read("a").labels, two_cells())
+    words = "an annotation 'field' of class Region" if "name" in region["properties"] else "an annotation"
+    assert reader.left_out == (f"a.geojson: {words} that encloses other objects",)
+    cv2.imwrite(str(source / "b.png"), np.full((12, 16), 9, np.uint8))
+    (source / "b.geojson").write_bytes((source / "a.geojson").read_bytes())
+    dataset = prepare(source, tmp_path / "data", validation_fraction=0.5)
+    assert len(dataset.left_out) == 2
+    assert dataset.classes == CLASSES
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        drawn(square(0.2, 0.2, 1.6)),
+        drawn([[2, 1], [10, 1], [10, 4], [2, 4], [2, 1]]),
+        drawn([[9, 7], [14, 7], [14, 10], [9, 10], [9, 7]]),
+        drawn(square(0, 0, 12), [[1, 1], [15, 1], [15, 11], [1, 11], [1, 1]]),
+        drawn([[0, 0], [15, 0], [15, 11], [14, 11], [14, 1], [3, 1], [3, 11], [0, 11], [0, 0]]),
+    ],
+    ids=["alone", "over a part", "just as large", "all in its hole", "around three sides"],
+)
+def test_an_annotation_that_encloses_nothing_is_an_object(source: Path, annotation):
+    (source / "a.geojson").write_text(json.dumps([*detections(), annotation]))
+    reader = open_reader(source, "auto", ("cell",))
+    assert reader.left_out == ()
+    parsed = parse_geojson((source / "a.geojson").read_bytes(), "a.geojson")
+    assert len(part_from_regions(parsed)[0]) == 3
+
+
+def test_where_all_was_drawn_an_annotation_in_another_is_an_object_beside_it(source: Path):
+    (source / "a.geojson").write_text(json.dumps([drawn(square(0, 0, 10)), drawn(square(2, 2, 3))]))
+    reader = open_reader(source, "auto")
+    assert reader.left_out == ()
+    assert np.bincount(reader.read("a").labels.ravel())[1:].tolist() == [91, 9]
+
+
+def test_regions_in_regions_are_all_left_out(source: Path):
+    missed = drawn(square(0.2, 0.2, 1.6), classification={"name": "rbc"})
+    nested = [drawn(square(0, 0, side), name=str(side)) for side in (16, 12)]
+    (source / "a.geojson").write_text(json.dumps([*nested, *detections(), missed]))
+    reader = open_reader(source, "auto")
+    assert [line.split("'")[1] for line in reader.left_out] == ["16", "12"]
+    assert reader.read("a").labels.max() == 3
 
 
 @pytest.mark.parametrize(

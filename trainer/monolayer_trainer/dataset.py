@@ -55,7 +55,7 @@ class Dataset(BaseModel):
     confluency_of: Literal["cell", "nucleus"]
     samples: tuple[Sample, ...]
     pixels_per_class: tuple[int, ...] = Field(description="background first, then the classes; over all images")
-    left_out: tuple[str, ...] = Field((), description="files of the source that could not be used, with the reason")
+    left_out: tuple[str, ...] = Field((), description="what of the source could not be used, with the reason")
     prepared_with: dict[str, str | int | float | None] = Field(
         default_factory=dict, description="arguments of the preparation; a second run with the same does nothing"
     )

@@ -44,7 +44,7 @@ class Reader(Protocol):
     ids
         Names of the images that have labels, sorted.
     left_out
-        Files that could not be used because their counterpart is missing, each with the reason.
+        What could not be used, each with the reason: files whose counterpart is missing, regions among the objects.
     classes
         Class names found in the source, None where it names none.
     """

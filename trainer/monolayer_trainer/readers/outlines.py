@@ -2,6 +2,9 @@
 
 ``NAME.geojson``, ``NAME.roi``, ``NAME.zip`` or ``NAME.rois.zip`` belongs to the image ``NAME.png`` (or another format),
 wherever either lies. The service's own answers in these forms are read back to the pixel.
+
+"Export all objects" in QuPath writes the annotations in which objects were found with the detections: where a file has
+detections, annotations that enclose other objects are regions, no objects, and left out.
 """
 
 import io
@@ -20,6 +23,7 @@ from monolayer_core.ring_fill import fill_rings, paint_objects
 from monolayer_core.truth import number_consecutively
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.readers.decoding import decode
+from monolayer_trainer.readers.enclosure import find_enclosing
 from monolayer_trainer.readers.files import images_by_stem, open_files
 from monolayer_trainer.readers.labelled_image import LabelledImage
 
@@ -31,15 +35,23 @@ SUFFIXES: Mapping[OutlineForm, tuple[str, ...]] = {
 }
 """Ends of the names of files with outlines; the first that fits counts."""
 
+_ANNOTATION = "annotation"
+_FOUND = frozenset({"detection", "cell"})
+
 _AREAS = frozenset({ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED, ROI_TYPE.RECT, ROI_TYPE.OVAL})
 
 
 @dataclass(frozen=True)
 class Outline:
-    """One object: rings ``(corner, 2)`` of y and x in pixels, filled by the even-odd rule, and its class if any."""
+    """One object: rings ``(corner, 2)`` of y and x in pixels, filled by the even-odd rule, and its class if any.
+
+    `kind` is QuPath's, such as ``annotation``, and `name` what it is called there; None where the file says neither.
+    """
 
     rings: Sequence[npt.NDArray[np.float64]]
     class_name: str | None
+    kind: str | None = None
+    name: str | None = None
 
 
 class OutlinesReader:
@@ -74,14 +86,19 @@ class OutlinesReader:
             [f"{self._images[i]}: no outlines" for i in sorted(self._images.keys() - self._outlines.keys())]
             + [f"{self._outlines[i]}: no image" for i in sorted(self._outlines.keys() - self._images.keys())]
         )
-        self.classes = tuple(classes) or self._find_classes()
+        found: set[str | None] = set()  # a file may hold many objects: they are not kept
+        for image_id in self.ids:
+            outlines, regions = self._read_outlines(image_id)
+            found |= {outline.class_name for outline in outlines}
+            self.left_out += tuple(f"{self._outlines[image_id]}: {_described(region)}" for region in regions)
+        self.classes = tuple(classes) or tuple(sorted(name for name in found if name is not None)) or None
 
     def read(self, image_id: str) -> LabelledImage:
         """Read one image and fill its outlines; where they overlap the smaller object keeps the pixel."""
         name = self._images[image_id]
         image = decode(self._files.read(name), name)
         height, width = image.pixels.shape[:2]
-        outlines = self._read_outlines(image_id)
+        outlines, _ = self._read_outlines(image_id)
         drawn = paint_objects([fill_rings(outline.rings, height, width) for outline in outlines], height, width)
         visible = np.unique(drawn[drawn > 0])
         object_classes = None
@@ -89,15 +106,11 @@ class OutlinesReader:
             object_classes = tuple(self._class_of(outlines[number - 1], image_id) for number in visible.tolist())
         return LabelledImage(image.pixels, number_consecutively(drawn), object_classes, image.pixel_size_um)
 
-    def _read_outlines(self, image_id: str) -> list[Outline]:
+    def _read_outlines(self, image_id: str) -> tuple[list[Outline], list[Outline]]:
+        """Read the objects of an image, and the regions among their outlines."""
         name = self._outlines[image_id]
         data = self._files.read(name)
-        return parse_geojson(data, name) if self._form == "geojson" else parse_rois(data, name)
-
-    def _find_classes(self) -> tuple[str, ...] | None:
-        """Names of the classes that occur; None where no object has one."""
-        named = {outline.class_name for image_id in self.ids for outline in self._read_outlines(image_id)}
-        return tuple(sorted(name for name in named if name is not None)) or None
+        return part_from_regions(parse_geojson(data, name)) if self._form == "geojson" else (parse_rois(data, name), [])
 
     def _class_of(self, outline: Outline, image_id: str) -> int:
         classes = self.classes or ()
@@ -105,6 +118,26 @@ class OutlinesReader:
             found = "an object without a class" if outline.class_name is None else f"the class {outline.class_name}"
             raise DatasetError(f"{self._outlines[image_id]} holds {found}, the classes are {', '.join(classes)}")
         return classes.index(outline.class_name)
+
+
+def part_from_regions(outlines: Sequence[Outline]) -> tuple[list[Outline], list[Outline]]:
+    """Part objects from the regions that they were found in: annotations that enclose others, beside detections."""
+    annotations = [index for index, outline in enumerate(outlines) if outline.kind == _ANNOTATION]
+    if not any(outline.kind in _FOUND for outline in outlines):
+        return list(outlines), []
+    regions = set(find_enclosing([outline.rings for outline in outlines], annotations))
+    return (
+        [outline for index, outline in enumerate(outlines) if index not in regions],
+        [outlines[index] for index in sorted(regions)],
+    )
+
+
+def _described(region: Outline) -> str:
+    words = [
+        *([] if region.name is None else [repr(region.name)]),
+        *([] if region.class_name is None else [f"of class {region.class_name}"]),
+    ]
+    return " ".join(["an annotation", *words, "that encloses other objects"])
 
 
 def outline_files(names: Sequence[str], form: OutlineForm) -> Iterator[tuple[str, str]]:
@@ -145,7 +178,7 @@ def parse_geojson(data: bytes, name: str) -> list[Outline]:
         else:
             features = read
         return [
-            Outline(rings, _classification(feature.get("properties") or {}))
+            _outline(rings, feature.get("properties") or {})
             for feature in features
             if (rings := _rings_of(feature["geometry"]))
         ]
@@ -187,6 +220,16 @@ def _rings_of(geometry: Mapping[str, Any]) -> list[npt.NDArray[np.float64]]:
     if not all(ring.ndim == 2 and ring.shape[1] >= 2 and np.isfinite(ring).all() for ring in rings):
         raise ValueError("a ring is no list of finite x and y")
     return [ring[:, 1::-1] for ring in rings]
+
+
+def _outline(rings: list[npt.NDArray[np.float64]], properties: Mapping[str, Any]) -> Outline:
+    kind, name = properties.get("objectType"), properties.get("name")
+    return Outline(
+        rings,
+        _classification(properties),
+        kind if isinstance(kind, str) else None,
+        name if isinstance(name, str) else None,
+    )
 
 
 def _classification(properties: Mapping[str, Any]) -> str | None:
