@@ -15,9 +15,10 @@ from monolayer_client.image_body import ImageInput, make_body
 from monolayer_client.options import to_query
 from monolayer_client.results import ConfluencyResult, SegmentResult, parse_confluency, parse_segment
 
-Form: TypeAlias = Literal["csv", "table", "tiff", "overlay", "geojson", "rois", "coco"]
+Form: TypeAlias = Literal["csv", "table", "tiff", "overlay", "geojson", "rois", "coco", "ndjson"]
 """Other forms of a segmentation: Kaggle rows, a row an object, a label image of 16 or 32 bits, the outlines over the
-image, GeoJSON for QuPath, a zip archive of ImageJ ROIs, a COCO data set."""
+image, GeoJSON for QuPath, a zip archive of ImageJ ROIs, a COCO data set, lines of progress with the JSON answer as the
+last."""
 
 T = TypeVar("T")
 
@@ -59,7 +60,8 @@ def segment_call(image: ImageInput, options: Mapping[str, object]) -> Call[Segme
 
 def form_call(image: ImageInput, form: Form, options: Mapping[str, object]) -> Call[bytes]:
     """Ask for the objects of an image in another form than JSON."""
-    return _image_call("/v1/segment", image, {**options, "format": form}, lambda response: response.content)
+    read = _lines if form == "ndjson" else lambda response: response.content
+    return _image_call("/v1/segment", image, {**options, "format": form}, read)
 
 
 def confluency_call(image: ImageInput, options: Mapping[str, object]) -> Call[ConfluencyResult]:
@@ -85,6 +87,18 @@ def version_call() -> Call[dict[str, Any]]:
 def ready_call() -> Call[None]:
     """Ask whether every bundle is loaded and verified."""
     return Call("/readyz", lambda _: None)
+
+
+def answer_of_lines(last: bytes, response: httpx2.Response) -> httpx2.Response:
+    """Give the last line of an answer with progress as if it had been asked for without: an error has its status."""
+    headers = {name: response.headers[name] for name in ("X-Request-ID",) if name in response.headers}
+    status = response.status_code
+    if last.startswith(b'{"status":'):
+        ended = json.loads(last)
+        status = int(ended["status"])
+        if (seconds := ended.get("retry_after_seconds")) is not None:
+            headers["Retry-After"] = str(seconds)
+    return httpx2.Response(status, headers=headers, content=last, request=response.request)
 
 
 def error_of(response: httpx2.Response) -> ClientError:
@@ -127,6 +141,17 @@ def _image_call(
     body = make_body(image)
     named = {**options, "image_id": options.get("image_id") or body.image_id}
     return Call(path, read, "POST", to_query(named), body.content, body.headers)
+
+
+def _lines(response: httpx2.Response) -> bytes:
+    """Give lines that end with an answer; raises as `Call.interpret` where they end with an error."""
+    *_, last = response.content.rstrip(b"\n").split(b"\n")
+    final = answer_of_lines(last, response)
+    if not final.is_success:
+        raise error_of(final)
+    if "instances" not in json.loads(last):
+        raise ValueError("the lines end before the answer")
+    return response.content
 
 
 def _json(response: httpx2.Response) -> tuple[dict[str, Any], str | None]:

@@ -35,6 +35,7 @@ class OutputForm(StrEnum):
     geojson = "geojson"
     rois = "rois"
     coco = "coco"
+    ndjson = "ndjson"
 
     @property
     def suffix(self) -> str:
@@ -51,6 +52,7 @@ _SUFFIXES = {
     OutputForm.geojson: ".geojson",
     OutputForm.rois: ".rois.zip",
     OutputForm.coco: ".coco.json",
+    OutputForm.ndjson: ".ndjson",
 }
 
 

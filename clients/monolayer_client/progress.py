@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar
 
 import httpx2
 
-from monolayer_client.calls import Call
+from monolayer_client.calls import Call, answer_of_lines
 
 T = TypeVar("T")
 
@@ -78,11 +78,4 @@ class LineReader:
 
     def final(self) -> httpx2.Response:
         """Give the answer as if it had been asked for without progress: an error has its status again."""
-        headers = {name: self._response.headers[name] for name in ("X-Request-ID",) if name in self._response.headers}
-        status = self._response.status_code
-        if self._last.startswith(b'{"status":'):
-            ended = json.loads(self._last)
-            status = int(ended["status"])
-            if (seconds := ended.get("retry_after_seconds")) is not None:
-                headers["Retry-After"] = str(seconds)
-        return httpx2.Response(status, headers=headers, content=self._last, request=self._response.request)
+        return answer_of_lines(self._last, self._response)

@@ -104,13 +104,14 @@ class FakeService:
         if not content.startswith(b"\x93NUMPY"):
             return self.fail(415, "unknown_format", "the bytes are in no image format that is read")
         labels = np.load(io.BytesIO(content))
-        if (form := query.get("format")) is not None:
+        form = query.get("format")
+        if form is not None and form != "ndjson":
             measured = " with measurements" if "measurements" in query else ""
             return httpx2.Response(200, content=f"the objects as {form}{measured}".encode())
         answer = self.numbers(labels, content, query)
         if request.url.path == "/v1/segment":
             answer |= self.objects(labels, query)
-        if request.headers["Accept"] == "application/x-ndjson":
+        if form == "ndjson" or request.headers["Accept"] == "application/x-ndjson":
             lines = [*({"progress": told} for told in self.progress), answer]
             return httpx2.Response(
                 200, content="".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)

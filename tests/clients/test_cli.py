@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import subprocess
 import sys
@@ -32,7 +33,7 @@ def test_help_teaches_by_examples(monolayer, command):
 
 def test_segment_writes_the_answer_and_the_forms_asked_for(monolayer, good_images, tmp_path, read_json):
     out = tmp_path / "out"
-    forms = ["csv", "table", "tiff", "overlay", "geojson", "rois", "coco"]
+    forms = ["csv", "table", "tiff", "overlay", "geojson", "rois", "coco", "ndjson"]
     arguments = ["segment", good_images, "-o", out, *(word for form in forms for word in ("-f", form))]
     result = monolayer(*arguments, "--set", "measurements=true", "--set", "polygons=true")
     assert result.exit_code == 0, result.output
@@ -55,6 +56,7 @@ def test_segment_writes_the_answer_and_the_forms_asked_for(monolayer, good_image
         "first.rois.zip": "the objects as rois",
         "first.coco.json": "the objects as coco",
     }
+    assert json.loads((out / "first.ndjson").read_text().splitlines()[-1]) == answer
     assert [(row["image_id"], row["count"]) for row in table(out / "summary.csv")] == [("first", "2"), ("third", "0")]
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 

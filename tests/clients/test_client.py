@@ -108,7 +108,7 @@ def test_options_travel_as_query_parameters(client, service):
     assert result.echo == {"position": "3", "dye": "DAPI"}
 
 
-@pytest.mark.parametrize("form", typing.get_args(Form))
+@pytest.mark.parametrize("form", sorted({*typing.get_args(Form)} - {"ndjson"}))
 def test_other_forms_come_as_bytes(client, form):
     assert client.segment(LABELS, format=form) == f"the objects as {form}".encode()
     measured = client.segment(LABELS, format=form, measurements=True)
@@ -288,6 +288,37 @@ def test_a_refusal_before_the_first_line_is_one(client, service):
     service.script.append(service.fail(422, "ambiguous_axes", "this is why"))
     with pytest.raises(RefusedError, match="this is why"):
         client.segment(LABELS, on_progress=lambda _: None)
+
+
+def lines(service):
+    answer = service.numbers(LABELS, b"", {"image_id": "a\u2028b"}) | service.objects(LABELS, {})
+    return progress_line(0.0) + progress_line(3.0) + json.dumps(answer, ensure_ascii=False).encode() + b"\n"
+
+
+def test_lines_of_progress_come_as_the_service_writes_them(client, service):
+    service.script.append(httpx2.Response(200, content=lines(service)))
+    assert client.segment(LABELS, format="ndjson", measurements=True) == lines(service)
+    query = service.posts[0].url.params
+    assert (query["format"], query["measurements"]) == ("ndjson", "true")
+
+
+def test_lines_that_end_with_an_error_are_asked_for_again_and_else_raise_it(client, service):
+    error = {"code": "deadline_exceeded", "message": "too late", "request_id": "request-9"}
+    late = json.dumps({"status": 503, "retry_after_seconds": 0, "error": error}, separators=(",", ":")).encode()
+    bad = httpx2.Response(200, content=progress_line(0.0) + late + b"\n")
+    service.script.extend([bad, httpx2.Response(200, content=lines(service))])
+    assert client.segment(LABELS, format="ndjson") == lines(service)
+    service.script.extend([bad] * 3)
+    with pytest.raises(UnavailableError, match="too late") as caught:
+        client.segment(LABELS, format="ndjson")
+    assert (caught.value.status, caught.value.request_id) == (503, "request-9")
+
+
+@pytest.mark.parametrize("content", [b"", b"no JSON\n", b"[1]\n", progress_line(1.0), progress_line(1.0)[:-5]])
+def test_lines_without_an_answer_are_no_form_of_it(client, service, content):
+    service.script.append(httpx2.Response(200, content=content))
+    with pytest.raises(ServiceFaultError, match="/v1/segment cannot be read"):
+        client.segment(LABELS, format="ndjson")
 
 
 def test_lines_without_an_answer_are_a_fault(client, service):

@@ -136,11 +136,12 @@ def test_no_spreadsheet_takes_a_name_in_the_summary_for_a_formula(real, blobs_pn
 
 
 def test_the_client_knows_the_forms_of_the_service():
-    files = set(FORM_KINDS) - {"ndjson"}  # is no file, but tells how far the service is
-    assert {form.value: form.suffix for form in OutputForm} == {form: FORM_KINDS[form].suffix for form in files}
-    assert set(typing.get_args(Form)) == files - {"json"}
-    acting = {name: acts_of(Options.model_fields[name]).forms & files for name in typing.get_type_hints(SegmentOptions)}
-    limited = {name: forms for name, forms in acting.items() if forms != files and name not in ("echo", "rle")}
+    assert {form.value: form.suffix for form in OutputForm} == {form: FORM_KINDS[form].suffix for form in FORM_KINDS}
+    assert set(typing.get_args(Form)) == set(FORM_KINDS) - {"json"}
+    acting = {name: acts_of(Options.model_fields[name]).forms for name in typing.get_type_hints(SegmentOptions)}
+    limited = {
+        name: forms for name, forms in acting.items() if forms != set(FORM_KINDS) and name not in ("echo", "rle")
+    }
     assert limited == {name: {form.value for form in forms} for name, forms in ONLY_IN.items()}
 
 
@@ -268,6 +269,9 @@ def test_segment_writes_what_the_service_gives(monolayer, real, folder, tmp_path
     assert [feature["properties"]["measurements"]["solidity"] for feature in features] == [
         float(row["solidity"]) for row in rows
     ]
+    *told, last = map(json.loads, (out / "id2.ndjson").read_text().splitlines())
+    assert last == json.loads((out / "id2.json").read_text())
+    assert {line["progress"]["total_megapixels"] for line in told} == {0.012}
     assert json.loads((out / "id2.coco.json").read_text())["images"][0]["file_name"] == "id2.png"
     assert {path.name for path in out.glob("id2.*")} == {f"id2{form.suffix}" for form in OutputForm}
     assert monolayer("stats", out).exit_code == 0

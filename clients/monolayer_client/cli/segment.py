@@ -41,10 +41,11 @@ _ASKED_FOR: dict[OutputForm, Form] = {
     OutputForm.geojson: "geojson",
     OutputForm.rois: "rois",
     OutputForm.coco: "coco",
+    OutputForm.ndjson: "ndjson",
 }
 ONLY_IN: dict[str, frozenset[OutputForm]] = {
-    "measurements": frozenset({OutputForm.json, OutputForm.table, OutputForm.geojson}),
-    "polygons": frozenset({OutputForm.json}),
+    "measurements": frozenset({OutputForm.json, OutputForm.ndjson, OutputForm.table, OutputForm.geojson}),
+    "polygons": frozenset({OutputForm.json, OutputForm.ndjson}),
 }
 """Options that some forms have no place for: the service refuses them there."""
 
@@ -78,6 +79,7 @@ def segment(
       geojson  NAME.geojson       outlines for QuPath
       rois     NAME.rois.zip      outlines for ImageJ's ROI Manager
       coco     NAME.coco.json     COCO data set
+      ndjson   NAME.ndjson        the service's progress and the JSON answer, one line each
 
     All but json, csv and table take a request of their own. summary.csv has one row per image, and summary.csv.journal
     what the results were made of: images whose results are there already, made of the same file with the same options,
