@@ -1,11 +1,17 @@
 """What a person sees on the page is what the service answers."""
 
+import io
+from typing import get_args
+
 import numpy as np
 import pytest
+import tifffile
 from tests.page.driving import BY_OBJECT, ask, choose, details, drawn, figure, pixels_of
 
 from monolayer_core.image_io import encode_png
 from monolayer_core.normalization import normalize
+from monolayer_core.rle import decode_kaggle
+from monolayer_service.schemas import Quality
 
 
 def test_the_numbers_are_those_of_the_same_request(page, address, image):
@@ -136,6 +142,27 @@ def test_a_fallback_is_announced(open_page, serve, tmp_path_factory, image):
     assert figure(page, "method") == "K-means"
 
 
+def test_every_flag_has_plain_words(page):
+    words = page.evaluate("async () => (await import('/page/words.js')).FLAGS")
+    flags = get_args(get_args(Quality.model_fields["flags"].annotation)[0])
+    assert set(words) == set(flags)
+    assert all(len(title.split()) > 2 and advice.endswith(".") for title, advice in words.values())
+
+
+def test_pixels_that_are_not_square_come_with_advice(page, blobs):
+    stream = io.BytesIO()
+    size = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.4}
+    tifffile.imwrite(stream, blobs, ome=True, metadata={"axes": "YX", **size})
+    choose(page, {"name": "flat.ome.tif", "mimeType": "image/tiff", "buffer": stream.getvalue()})
+    notice = page.locator(".notice").filter(has_text="The sides of a pixel differ")
+    assert "areas are in pixels alone; fill in “Pixel size”" in notice.inner_text()
+    assert "pixel size unknown" in page.locator("#result-meta").inner_text()
+    page.fill("#pixel_size_um", "0.5")
+    page.click("#run")
+    page.locator("#result-meta", has_text="0.5 µm a pixel").wait_for()
+    assert notice.count() == 0
+
+
 def test_flags_come_with_advice(page):
     blank = {"name": "blank.png", "mimeType": "image/png", "buffer": encode_png(np.full((64, 64), 9, np.uint8))}
     choose(page, blank)
@@ -154,7 +181,13 @@ def test_both_methods_stand_side_by_side(page, address, image, blobs):
     assert other["count"] == 4
     assert page.locator("#other-caption").inner_text().startswith("K-means: 4 objects")
     assert page.locator("#caption").inner_text().startswith("U-Net nuclei 1.2.0: 3 nuclei")
-    assert "overlap by" in page.locator("#agreement").inner_text()
+    masks = [
+        decode_kaggle([one["rle"] for one in answer["instances"]], 96, 120) > 0
+        for answer in (ask(page, address, image).json(), other)
+    ]
+    dice = 200 * (masks[0] & masks[1]).sum() / (masks[0].sum() + masks[1].sum())
+    assert 10 < dice < 90
+    assert page.locator("#agreement").inner_text().startswith(f"The two masks overlap by {dice:.0f} % (Dice")
     assert drawn(page) != drawn(page, "other-picture")
     page.click("#compare")
     page.locator("#other-figure").wait_for(state="hidden")

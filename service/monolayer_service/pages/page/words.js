@@ -31,6 +31,10 @@ export const FLAGS = {
   saturated: ["Part of the image is saturated", "Lower exposure or gain; touching objects merge and intensities are too low."],
   low_contrast: ["The image has little contrast", "Raise the exposure, or run again with “Raise local contrast”."],
   uneven_illumination: ["The image is unevenly lit", "Run again with “Even out the illumination”."],
+  pixels_not_square: [
+    "The sides of a pixel differ in this file",
+    "So areas are in pixels alone; fill in “Pixel size” where one side will do for both.",
+  ],
   unlike_training_data: [
     "The model was trained on other kinds of images",
     "Look at the outlines before using the numbers; try another model, or compare with K-means.",
