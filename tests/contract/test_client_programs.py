@@ -125,5 +125,8 @@ def test_one_package_that_cannot_be_had_keeps_no_other_away(machine):
 
 def test_another_browser_will_do(machine):
     machine.bring(*(package for package in BROUGHT if package != "chromium"))
-    (machine.folder / "bin" / "my-browser").symlink_to(machine.folder / "bin" / "curl")
-    assert machine.run(MONOLAYER_CHROMIUM="my-browser") == ""
+    (machine.folder / "my-browser").symlink_to(machine.folder / "bin" / "curl")
+    assert "chromium" in machine.run()
+    assert machine.run(MONOLAYER_CHROMIUM=str(machine.folder / "my-browser")) == ""
+    (machine.folder / "bin" / "google-chrome").symlink_to(machine.folder / "bin" / "curl")
+    assert machine.run() == ""
