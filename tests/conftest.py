@@ -34,14 +34,15 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).parent
 CLIENT_FACING = (
     "clients",
+    "contract/example_scripts",
     "contract/test_corrected_answers.py",
-    "contract/test_example_scripts.py",
     "contract/test_inputs_page.py",
     "core/test_answer_forms.py",
     "core/test_answer_forms_in_imagej.py",
     "core/test_image_io_ome.py",
     "core/test_image_io_pixel_size.py",
     "core/test_image_io_planes.py",
+    "core/test_image_io_series.py",
     "core/test_image_io_tiff.py",
     "docs",
     "page",

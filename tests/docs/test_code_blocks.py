@@ -57,7 +57,7 @@ NOT_TYPED = (
     ),
     ("README.md", "python", r"with FramePoster", "needs a microscope: tests/clients/microscope/test_guide.py"),
     ("microscope.md", "python", r"from ", "needs a microscope: tests/clients/microscope/test_guide.py"),
-    ("microscope.md", "sh", r"java ", "needs a JDK: tests/contract/test_example_scripts.py"),
+    ("microscope.md", "sh", r"java ", "needs a JDK: tests/contract/example_scripts"),
     ("answers.md", "python", r"import ", "tests/clients/test_with_the_service.py"),
     ("inputs.md", "python", r"result = ", "tests/contract/test_inputs_page.py"),
     ("README.md", "json", r"\{", "is made by `make docs`; tests/contract/test_readme.py"),

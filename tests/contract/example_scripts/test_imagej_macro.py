@@ -1,117 +1,20 @@
-"""The scripts for other programs in `examples/clients`: run where their program is there, else their calls replayed.
+"""The macro in ImageJ, before a screen that is not there."""
 
-ImageJ and BeanShell (the language of Micro-Manager's scripts) are looked for as ``ij.jar`` and ``bsh.jar`` in
-``/usr/share/java``, where Debian puts them, or in the folder that MONOLAYER_TEST_JARS names.
-"""
-
-import http.client
 import http.server
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
 import threading
 import zipfile
-from pathlib import Path
-from urllib.parse import quote_plus
 
 import numpy as np
 import pytest
 import tifffile
 from roifile import ImagejRoi
+from tests.contract.example_scripts.programs import SCRIPTS, jar, java_version, run, script
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.slow]
-
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ROOT / "examples" / "clients"
-JARS = Path(os.environ.get("MONOLAYER_TEST_JARS", "/usr/share/java"))
-OPTIONS = json.loads((ROOT / "clients" / "openapi.json").read_text(encoding="utf-8"))
-FORMS = next(
-    parameter["schema"]["anyOf"][0]["enum"]
-    for parameter in OPTIONS["paths"]["/v1/segment"]["post"]["parameters"]
-    if parameter["name"] == "format"
-)
-H2C_OFFER = {
-    "Connection": "Upgrade, HTTP2-Settings",
-    "Http2-Settings": "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
-    "Upgrade": "h2c",
-    "User-Agent": "Java-http-client/17.0.15",
-}
-"""What Java's `HttpClient` adds to its first request on a connection, as it was seen on the wire."""
-
-
-@pytest.fixture(scope="module")
-def service(toy_bundles, running_server):
-    server = running_server(toy_bundles, confluency_model="nuclei")
-    yield server
-    assert server.stop() == 0
-
-
-@pytest.fixture
-def url(service):
-    return f"http://127.0.0.1:{service.port}"
-
-
-def script(name):
-    return (SCRIPTS / name).read_text(encoding="utf-8")
-
-
-def jar(name):
-    path = JARS / name
-    if not path.is_file():
-        pytest.skip(f"{name} is neither in /usr/share/java nor where MONOLAYER_TEST_JARS says")
-    return path
-
-
-def java_version():
-    java = shutil.which("java")
-    if java is None:
-        return 0
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
-    return int(re.search(r'version "(?:1\.)?(\d+)', told)[1])
-
-
-def needs_form(form):
-    return pytest.mark.skipif(form not in FORMS, reason=f"the service does not give {form} yet")
-
-
-needs_java_11 = pytest.mark.skipif(
-    java_version() < 11 or shutil.which("javac") is None,
-    reason="no JDK from 11 on, which has HttpClient and runs a source file",
-)
-needs_java = pytest.mark.skipif(java_version() == 0, reason="no Java")
-
-
-def run(*command, cwd, status=0):
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done
-
-
-# Java
-
-
-@needs_java_11
-def test_the_java_example_prints_what_was_found(url, blobs_png, tmp_path):
-    (tmp_path / "two words.png").write_bytes(blobs_png)
-    done = run("java", SCRIPTS / "Segment.java", "two words.png", url, "answer.json", cwd=tmp_path)
-    answer = json.loads((tmp_path / "answer.json").read_bytes())
-    assert answer["count"] == 3
-    percent = answer["confluency"]["percent"]
-    assert done.stdout == f"two words: 3 objects, confluency {percent:.2f} %, by unet\n"
-
-
-@needs_java_11
-def test_the_java_example_says_what_is_wrong(url, tmp_path):
-    (tmp_path / "broken.png").write_bytes(b"no image")
-    done = run("java", SCRIPTS / "Segment.java", "broken.png", url, cwd=tmp_path, status=1)
-    assert done.stderr.startswith("415: ")
-    assert run("java", SCRIPTS / "Segment.java", cwd=tmp_path, status=2).stderr.startswith("usage: java Segment.java")
-
-
-# ImageJ
 
 
 def save_calibrated(path, pixels):
@@ -119,7 +22,6 @@ def save_calibrated(path, pixels):
     tifffile.imwrite(path, pixels, imagej=True, resolution=(2.0, 2.0), metadata={"unit": "um"})
 
 
-@needs_form("rois")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 def test_the_command_of_the_imagej_macro_fetches_rois(url, blobs, tmp_path):
     """The macro's own call of curl, with its variables put in."""
@@ -216,7 +118,6 @@ def macro_run(service, url, blobs, tmp_path):
     return check
 
 
-@needs_form("rois")
 @needs_imagej
 def test_imagej_runs_its_macro(macro_run, tmp_path):
     assert (tmp_path / "log.txt").read_text().splitlines() == [
@@ -318,97 +219,3 @@ def test_the_imagej_macro_says_what_is_wrong_and_leaves_all_as_it_was(url, tmp_p
     assert told.startswith(f"Monolayer: {reason}")
     assert told.endswith("\nROIs 1, images 1, selected 0\n")
     assert list(tmp_path.glob("monolayer_*")) == []
-
-
-# QuPath
-
-
-def qupath_call(*, is_rgb, channel=None):
-    """Path with query and headers of the request that the script makes, with a pixel size of 0.5."""
-    text = script("qupath_script.groovy")
-    kind = r'\[suffix: "([^"]+)", mediaType: "([^"]+)"\]'
-    kinds = re.search(rf"def kind = server\.isRGB\(\) \? {kind} : {kind}\n", text).groups()
-    assert kinds[::2] == (".png", ".ome.tif")
-    assert '.header("Content-Type", kind.mediaType)' in text
-    assert ".POST(HttpRequest.BodyPublishers.ofFile(image))" in text
-    path = re.search(r'URI\.create\(service \+ "([^"]+)" \+ query\)', text)[1]
-    query = re.search(r'def query = "([^"]+)"', text)[1]
-    if channel is not None:
-        query += re.search(r'query \+= "([^"]+)" \+ URLEncoder\.encode\(channel\.toString', text)[1]
-        query += quote_plus(str(channel))
-    query += re.search(r'query \+= "([^"]+)" \+ pixelSizeUm', text)[1]
-    return f"{path}{query}0.5", {"Content-Type": kinds[1 if is_rgb else 3], **H2C_OFFER}
-
-
-def ask_as_qupath(service, body, **how):
-    path, headers = qupath_call(**how)
-    with service.connect() as connection:
-        connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-
-
-@needs_form("geojson")
-def test_the_request_of_the_qupath_script_gets_geojson(service, blobs_png):
-    status, answer = ask_as_qupath(service, blobs_png, is_rgb=True)
-    assert status == http.client.OK
-    features = answer["features"]
-    assert len(features) == 3
-    assert {feature["geometry"]["type"] for feature in features} == {"Polygon"}
-    assert {feature["properties"]["objectType"] for feature in features} == {"detection"}
-
-
-@pytest.fixture
-def two_channels(blobs):
-    """An OME-TIFF of 16 bits as QuPath writes it of one plane: the discs are in the second channel."""
-    stack = np.stack([np.full_like(blobs, 7), blobs]).astype(np.uint16) * 16
-    file = io.BytesIO()
-    metadata = {"axes": "CYX", "Channel": {"Name": ["Phase & contrast", "DAPI 1"]}}
-    tifffile.imwrite(file, stack, ome=True, photometric="minisblack", metadata=metadata)
-    return file.getvalue()
-
-
-@needs_form("geojson")
-@pytest.mark.parametrize(
-    ("channel", "count"), [(1, 3), ("DAPI 1", 3), ("Phase & contrast", 0)], ids=["number", "name", "the other"]
-)
-def test_the_request_of_the_qupath_script_chooses_the_channel(service, two_channels, channel, count):
-    status, answer = ask_as_qupath(service, two_channels, is_rgb=False, channel=channel)
-    assert status == http.client.OK
-    assert len(answer["features"]) == count
-
-
-def test_without_a_channel_the_qupath_script_is_told_which_there_are(service, two_channels):
-    status, answer = ask_as_qupath(service, two_channels, is_rgb=False)
-    assert status == http.client.UNPROCESSABLE_ENTITY
-    assert "channel=0..1 or by name: Phase & contrast, DAPI 1" in answer["error"]["message"]
-
-
-# Micro-Manager
-
-STAND_IN = ROOT / "docs" / "micromanager_stand_in.bsh"
-
-
-@needs_java
-@pytest.mark.parametrize(
-    ("group", "echo"),
-    [("Channel", {"channel": "Channel DAPI & FITC"}), ("", None)],
-    ids=["a channel group", "no channel group"],
-)
-def test_the_micro_manager_script_prints_the_confluency(url, blobs, tmp_path, group, echo):
-    tifffile.imwrite(tmp_path / "frame.tif", blobs.astype(np.uint16) * 16)
-    text = script("micromanager_script.bsh")
-    assert 'service = "http://127.0.0.1:8000";' in text
-    (tmp_path / "script.bsh").write_text(text.replace("http://127.0.0.1:8000", url))
-    run_and_tell = f'channelGroup = "{group}"; source("{STAND_IN}"); System.out.println(answer);'
-    (tmp_path / "run.bsh").write_text(run_and_tell)
-    path = os.pathsep.join(map(str, (jar("bsh.jar"), jar("ij.jar"))))
-    java = ["java", "-Djava.awt.headless=true", "-cp", path, "bsh.Interpreter"]
-    done = run(*java, "run.bsh", "frame.tif", "script.bsh", cwd=tmp_path)
-    printed, answer = done.stdout.splitlines()[-2:]
-    told = json.loads(answer)
-    assert told["count"] == 3
-    assert told["image"]["pixel_size_um"] == 0.5
-    assert told["image"]["dtype"] == "uint16"
-    assert told.get("echo") == echo
-    assert printed == f"confluency {told['confluency']['percent']} %, 3 objects"
