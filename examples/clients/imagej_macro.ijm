@@ -45,7 +45,7 @@ reason = "";
 if (status != "200") {
     reason = "no answer from " + service + ": is that its address, and is it running?";
     if (File.exists(rois)) reason = status + "\n" + File.openAsString(rois);
-} else if (File.length(rois) > 22) { // an archive of nothing has 22 bytes, and the ROI Manager cannot open it
+} else if (parseInt("" + File.length(rois)) > 22) { // one of nothing, which the ROI Manager cannot open, has 22 bytes
     roiManager("Open", rois);
     roiManager("select", Array.slice(Array.getSequence(roiManager("count")), before));
     roiManager("translate", x, y);

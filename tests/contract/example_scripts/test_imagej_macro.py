@@ -195,6 +195,30 @@ def test_the_imagej_macro_sends_the_pixel_size_whatever_its_unit(service, record
     assert sizes == [pytest.approx(0.5)] * 6 + [None] * 2
 
 
+MANY_DRIVER = """
+for (times = 1; times <= 6; times++) {{
+    open("{folder}/" + times + ".tif");
+    runMacro("{macro}", "{url}");
+    print(roiManager("count") + " in the Manager");
+}}
+File.saveString(getInfo("log"), "{folder}/log.txt");
+run("Quit");
+"""
+
+
+@needs_imagej
+def test_the_imagej_macro_opens_archives_of_any_length(url, blobs, tmp_path):
+    """Their lengths, which ImageJ gives as text, begin with digits small and large."""
+    for times in range(1, 7):
+        tifffile.imwrite(tmp_path / f"{times}.tif", np.tile(blobs, (1, times)))
+    driver = MANY_DRIVER.format(folder=tmp_path, macro=SCRIPTS / "imagej_macro.ijm", url=url)
+    run_imagej(tmp_path, driver, shows_windows=True)
+    expected = []
+    for times, in_all in enumerate((3, 9, 18, 30, 45, 63), start=1):
+        expected += [f"{times}.tif: {3 * times} objects", f"{in_all} in the Manager"]
+    assert (tmp_path / "log.txt").read_text().splitlines() == expected
+
+
 FAILURES_DRIVER = """
 newImage("made", "8-bit black", 40, 30, 1);
 makeRectangle(1, 2, 3, 4);
