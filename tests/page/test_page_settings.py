@@ -50,7 +50,7 @@ def test_what_the_service_advises_for_a_stack_can_be_typed(open_page, address, o
     alert.wait_for()
     assert "channel=0..1 or by name: DAPI, GFP" in alert.inner_text()
     assert "take their maximum with z=max" in alert.inner_text()
-    assert "Fill in “Channel”, “Plane z” or “Time t” under Settings" in alert.inner_text()
+    assert "Fill in “Image of the file”, “Channel”, “Plane z” or “Time t” under Settings" in alert.inner_text()
     page.get_by_text("Stacks and difficult images", exact=True).click()
     page.get_by_label("Channel").fill("DAPI")
     page.get_by_label("Plane z").fill("max")
@@ -76,6 +76,23 @@ def test_a_plane_that_cannot_be_is_told_before_anything_is_sent(page, ome_stack,
     assert page.evaluate("document.activeElement.id") == "z"
     hint = page.locator(f"#{page.locator('#z').get_attribute('aria-describedby')}")
     assert hint.inner_text() == "its number from 0, or max for the maximum of all"
+
+
+def test_one_of_several_positions_is_chosen_by_its_name(open_page, address, blobs):
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream, ome=True) as writer:
+        for name, pixels in (("empty", np.full_like(blobs, 10)), ("cells", blobs)):
+            writer.write(pixels, metadata={"axes": "YX", "Name": name})
+    page = open_page(address, expected_errors=1)
+    page.set_input_files("#files", {"name": "run.ome.tif", "mimeType": "image/tiff", "buffer": stream.getvalue()})
+    alert = page.get_by_role("alert")
+    alert.wait_for()
+    assert "series=0..1 or by name: empty, cells" in alert.inner_text()
+    page.get_by_text("Stacks and difficult images", exact=True).click()
+    page.get_by_label("Image of the file").fill("cells")
+    page.keyboard.press("Enter")
+    page.locator("[data-figure=count]", has_text="3").wait_for()
+    assert "series = cells" in page.locator("#origin").inner_text()
 
 
 def test_a_channel_that_is_not_there_is_told_with_those_that_are(open_page, address, ome_stack):

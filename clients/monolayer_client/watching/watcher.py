@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Protocol
 
 from monolayer_client.async_client import AsyncClient
@@ -15,6 +16,7 @@ from monolayer_client.errors import (
     ServiceFaultError,
     UnavailableError,
 )
+from monolayer_client.image_body import FileContent
 from monolayer_client.outputs import summary_row
 from monolayer_client.result_folder import ResultFolder
 from monolayer_client.watching.backlog import Backlog, Trouble
@@ -202,9 +204,10 @@ class Watcher:
     async def _ask(self, arrival: Arrival, image_id: str, sha256: str, content: bytes) -> None:
         """Ask until there is an answer or a refusal, or the watch is to stop."""
         pause_s, faults = PAUSES_S[0], 0
+        file = FileContent(content, PurePath(arrival.name).name)
         while True:
             try:
-                answer = await self.results.make(self.client, image_id, content)
+                answer = await self.results.make(self.client, image_id, file)
             except RefusedOptionsError:
                 raise
             except ClientError as error:

@@ -8,6 +8,7 @@ from collections import deque
 import pytest
 
 from monolayer_client.errors import RefusedError
+from monolayer_client.image_body import FileContent
 from monolayer_client.result_folder import ImageWork, ResultFolder
 from monolayer_client.watching.sightings import Sighting, Stamp
 from monolayer_client.watching.watcher import Surroundings, Watcher
@@ -45,6 +46,7 @@ class World:
         self.script = deque()
         self.service = deque()
         self.asked = []
+        self.file_names = []
         self.answered = []
         self.listed = []
         self.held_up = []
@@ -123,9 +125,13 @@ class World:
 
     # the service
 
-    async def ask(self, client, image_id, content, keep, on_progress):
+    async def ask(self, client, image_id, file, keep, on_progress):
         for _ in range(3):
             await asyncio.sleep(0)
+        content = file  # no bytes, where only the options are tried
+        if isinstance(file, FileContent):
+            content = file.content
+            self.file_names.append(file.file_name)
         if self.service:
             self.asked.append((image_id, content))
             raise self.service.popleft()

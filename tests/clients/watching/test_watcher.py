@@ -36,6 +36,12 @@ def test_an_image_is_answered_once_it_is_whole(world):
     assert world.rows["a"]["count"] == 3
 
 
+def test_the_service_is_told_the_name_of_the_file_without_its_folders(world):
+    world.live([lambda: world.write("B03/field 2.ome.tif", b"1")])
+    assert world.file_names == ["field 2.ome.tif"]
+    assert kept(world) == {"B03_field 2.ome": sha256(b"1")}
+
+
 def test_of_what_lay_there_at_the_start_no_latency_is_told(world):
     world.write("a.png", b"1", age_s=500)
     world.live()

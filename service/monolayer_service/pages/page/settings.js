@@ -52,7 +52,7 @@ export function forTheOtherMethod(options, method) {
   return { ...Object.fromEntries(Object.entries(others).filter(([name]) => !OF_THE_NETWORK.includes(name))), method: "kmeans" };
 }
 
-const OF_THE_PLANE = ["axes", "channel", "z", "t"];
+const OF_THE_PLANE = ["axes", "series", "channel", "z", "t"];
 
 /** Those of the options that choose which plane of the file is the image. */
 export const planeOf = (options) => Object.fromEntries(Object.entries(options).filter(([name]) => OF_THE_PLANE.includes(name)));

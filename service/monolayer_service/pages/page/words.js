@@ -42,7 +42,7 @@ export const FLAGS = {
 };
 
 const ADVICE = {
-  ambiguous_axes: "Fill in “Channel”, “Plane z” or “Time t” under Settings, “Stacks and difficult images”, and run again.",
+  ambiguous_axes: "Fill in “Image of the file”, “Channel”, “Plane z” or “Time t” under Settings, “Stacks and difficult images”, and run again.",
   unknown_format: "Send PNG, JPEG, BMP, TIFF, OME-TIFF or npy; export other formats to OME-TIFF first.",
   image_truncated: "The file is damaged or was not copied to its end: copy or export it again.",
   image_too_large: "Crop the image, or raise the service’s limits.",
