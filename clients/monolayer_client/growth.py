@@ -1,21 +1,28 @@
-"""How fast confluency grows: a rate with its confidence interval, or nothing where the data do not tell.
+"""How fast confluency grows: rates with their confidence intervals, or nothing where the data do not tell.
 
-Below crowding the covered area of adherent cells grows about exponentially, so the logarithm of confluency follows a
-straight line; its slope is fitted by least squares. Successive images of one field resemble each other, and their
-deviations from the line do too: the interval is widened as if there were only as many images as carry news, by the
-correlation of neighbouring deviations (the effective sample size of a first-order autoregressive series, Bayley and
-Hammersley 1946). Growth of the covered area is not growth of the number of cells: cells spread and shrink.
+Below crowding the covered area of adherent cells grows about exponentially, and the more slowly the less room is left.
+So it is asked first whether the logarithm of confluency bends; if it does not, a straight line gives one rate for all
+images, and if growth slows, a logistic curve gives the rate at the first image and at the last. What bends otherwise,
+after a lag or towards death, has no rate of its own. Growth of the covered area is not growth of the number of cells:
+cells spread and shrink.
 
 Needs the extra ``reports``.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from monolayer_client.correlated_fit import Estimate, Values
+from monolayer_client.growth_curves import (
+    Exponential,
+    Logistic,
+    Parabola,
+    fit_exponential,
+    fit_logistic,
+    fit_parabola,
+)
 
 LOWEST_PERCENT = 1.0
 """Below, a few pixels decide on the logarithm."""
@@ -24,159 +31,127 @@ CROWDED_PERCENT = 80.0
 """Above, cells run out of room and confluency levels off whatever the cells do."""
 
 FEWEST_POINTS = 5
-CONFIDENCE = 0.95
+
+Verdict: TypeAlias = Literal["growing", "shrinking", "no change shown", "insufficient data"]
 
 
-@dataclass(frozen=True)
-class Line:
-    """log(percent) = intercept + rate * hours, with the covariance of (intercept, rate) and Student's quantile."""
-
-    intercept: float
-    rate: float
-    covariance: Values
-    quantile: float
-
-    def rate_interval(self) -> tuple[float, float]:
-        """Confidence interval of the rate, per hour."""
-        half = self.quantile * float(np.sqrt(self.covariance[1, 1]))
-        return self.rate - half, self.rate + half
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Growth:
     """What a series says about growth.
 
     Attributes
     ----------
     verdict
-        Whether confluency grows or shrinks; ``no change shown`` where the interval of the rate holds zero.
+        Whether confluency grows or shrinks; ``no change shown`` where it might as well do neither.
     reason
-        Why there is no figure; empty where there is one.
+        Why there is no figure, or what it does not say; empty where growth is exponential.
     points
         Images that were fitted.
-    line
-        What was fitted; None where data are insufficient.
+    rate
+        Per hour: of all images where growth is exponential, at the first image where it slows, else None.
+    last_rate
+        Per hour, at the last image that was fitted; None unless growth slows.
+    curve
+        What was fitted; None where nothing was, or nothing fits.
+    parabola
+        What tells whether growth is even; None where data are insufficient.
     """
 
-    verdict: Literal["growing", "shrinking", "no change shown", "insufficient data"]
+    verdict: Verdict
     reason: str
     points: int
-    line: Line | None
+    rate: Estimate | None = None
+    last_rate: Estimate | None = None
+    curve: Exponential | Logistic | None = None
+    parabola: Parabola | None = None
 
     @property
-    def doubling_h(self) -> tuple[float, float, float] | None:
-        """Doubling time and its interval, in hours; None unless it grows."""
-        if self.line is None or self.verdict != "growing":
+    def curve_name(self) -> str:
+        """``exponential``, ``logistic``, or nothing."""
+        return "" if self.curve is None else type(self.curve).__name__.lower()
+
+    @property
+    def doubling_h(self) -> Estimate | None:
+        """Doubling time in hours, where `rate` is one of growth; None unless it grows."""
+        if self.rate is None or self.verdict != "growing":
             return None
-        low, high = self.line.rate_interval()
         ln2 = float(np.log(2))
-        return ln2 / self.line.rate, ln2 / high, ln2 / low
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """When a target is reached, in hours.
-
-    Attributes
-    ----------
-    kind
-        ``observed`` between two images, ``forecast`` from the fitted line, ``reached before`` the first image, or
-        ``insufficient data``.
-    hours, low, high
-        The time, and for a forecast its interval; None where there is none.
-    reason
-        Why there is none.
-    """
-
-    kind: Literal["observed", "forecast", "reached before", "insufficient data"]
-    hours: float | None = None
-    low: float | None = None
-    high: float | None = None
-    reason: str = ""
+        return Estimate(ln2 / self.rate.value, ln2 / self.rate.high, ln2 / self.rate.low)
 
 
 def fit_growth(hours: Values, percent: Values, *, until_percent: float = CROWDED_PERCENT) -> Growth:
-    """Fit the growth rate of one series.
+    """Fit the growth of one series.
 
     Parameters
     ----------
     hours
         ``(n,)``, ascending.
     percent
-        ``(n,)``: confluency. What lies below `LOWEST_PERCENT`, and all from the first value above `until_percent` on,
-        is left out.
+        ``(n,)``: confluency. Left out is all from where it stays above `until_percent` on, and any value above that or
+        below `LOWEST_PERCENT`.
     until_percent
         Where cells run out of room.
     """
-    crowded = np.flatnonzero(percent > until_percent)
+    crowded = np.flatnonzero(steadied(percent) > until_percent)
     end = int(crowded[0]) if crowded.size else len(percent)
-    used = np.flatnonzero(percent[:end] >= LOWEST_PERCENT)
-    times, logs = hours[used], np.log(percent[used])
+    used = np.flatnonzero((percent[:end] >= LOWEST_PERCENT) & (percent[:end] <= until_percent))
+    times, values = hours[used], percent[used]
     if used.size < FEWEST_POINTS or np.ptp(times) == 0:
         reason = f"{used.size} images between {LOWEST_PERCENT:g} and {until_percent:g} %, {FEWEST_POINTS} are needed"
-        return Growth("insufficient data", reason, used.size, None)
-    line = _fit_line(times, logs)
-    low, high = line.rate_interval()
-    if low > 0:
-        return Growth("growing", "", used.size, line)
-    if high < 0:
-        return Growth("shrinking", "", used.size, line)
-    return Growth("no change shown", "the interval of the rate holds zero", used.size, line)
+        return Growth("insufficient data", reason, used.size)
+    parabola = fit_parabola(times, values)
+    first, last = parabola.end_rates
+    if not tells(parabola.bend):
+        exponential = fit_exponential(times, values)
+        if tells(exponential.swing):
+            order = "falls, then rises" if exponential.swing.low > 0 else "rises, then falls"
+            reason = f"not exponential: the rate {order}"
+            return Growth(_verdict(parabola.change), reason, used.size, parabola=parabola)
+        rate = exponential.rate
+        reason = "" if tells(rate) else "the interval of the rate holds zero"
+        return Growth(_verdict(rate), reason, used.size, rate, None, exponential, parabola)
+    verdict = _verdict(parabola.change)
+    if verdict == "growing" and parabola.bend.high < 0 < last.high:
+        logistic = fit_logistic(times, values)
+        if logistic is not None and not tells(logistic.swing):
+            first, last = _slowing_rates(logistic, parabola)
+            return Growth(verdict, _bend_of(first, last), used.size, first, last, logistic, parabola)
+    return Growth(verdict, _bend_of(first, last), used.size, parabola=parabola)
 
 
-def arrival_at(
-    target_percent: float, hours: Values, percent: Values, growth: Growth, *, until_percent: float = CROWDED_PERCENT
-) -> Arrival:
-    """Say when a series reaches a confluency: as observed, else as the fitted line foretells.
-
-    A single value above the target is not believed: values are medians of three neighbours. A forecast goes no further
-    ahead than the series has been watched, and not beyond crowding.
-    """
-    smooth = _median_of_three(percent)
-    above = np.flatnonzero(smooth >= target_percent)
-    if above.size:
-        first = int(above[0])
-        if first == 0:
-            return Arrival("reached before", float(hours[0]))
-        fraction = (target_percent - smooth[first - 1]) / (smooth[first] - smooth[first - 1])
-        return Arrival("observed", float(hours[first - 1] + fraction * (hours[first] - hours[first - 1])))
-    if growth.line is None or growth.verdict != "growing":
-        return Arrival("insufficient data", reason=growth.reason or "confluency does not grow")
-    if target_percent > until_percent:
-        return Arrival("insufficient data", reason=f"growth above {until_percent:g} % cannot be foretold")
-    line = growth.line
-    time = (float(np.log(target_percent)) - line.intercept) / line.rate
-    if time - hours[-1] > np.ptp(hours):
-        return Arrival("insufficient data", reason="the target is further ahead than the series has been watched")
-    at = np.array([1.0, time])
-    half = line.quantile * float(np.sqrt(at @ line.covariance @ at)) / line.rate
-    return Arrival("forecast", time, max(time - half, float(hours[-1])), time + half)
+def steadied(percent: Values) -> Values:
+    """Give medians of three neighbours, and the lower of two at the ends: no single value stands out upwards."""
+    if len(percent) < 2:
+        return np.zeros_like(percent)
+    inner = np.median(np.stack([percent[:-2], percent[1:-1], percent[2:]]), axis=0)
+    return np.concatenate([[percent[:2].min()], inner, [percent[-2:].min()]])
 
 
-def _fit_line(times: Values, logs: Values) -> Line:
-    from scipy.stats import t as student
+def tells(known: Estimate) -> bool:
+    """Tell whether a value is known to be above or below 0."""
+    return known.low > 0 or known.high < 0
 
-    design = np.column_stack([np.ones_like(times), times])
-    inverse = np.linalg.inv(design.T @ design)
-    intercept, rate = inverse @ design.T @ logs
-    deviations = logs - design @ np.array([intercept, rate])
-    count = len(times)
-    total = float(deviations @ deviations)
-    correlation = float(deviations[1:] @ deviations[:-1]) / total if total > 0 else 0.0
-    # Estimated from few values the correlation comes out too low, by up to 4 / n (Marriott and Pope 1954).
-    correlation = min(max(correlation + 4 / count, 0.0), 0.9)
-    effective = max(count * (1 - correlation) / (1 + correlation), 3.0)
-    variance = total / (count - 2) * count / effective
-    return Line(
-        float(intercept),
-        float(rate),
-        variance * inverse,
-        float(student.ppf((1 + CONFIDENCE) / 2, effective - 2)),
+
+def _verdict(known: Estimate) -> Verdict:
+    if not tells(known):
+        return "no change shown"
+    return "growing" if known.low > 0 else "shrinking"
+
+
+def _slowing_rates(logistic: Logistic, parabola: Parabola) -> tuple[Estimate, Estimate]:
+    """Give the rates at the first and the last image, with room for other ways to slow that fit as well."""
+    first, last = logistic.rate_at(parabola.start_h), logistic.rate_at(parabola.start_h + parabola.span_h)
+    if tells(parabola.swing):
+        return first, last
+    other_first, other_last = parabola.end_rates
+    # Where growth slows, the first rate is no lower than the mean one.
+    lowest = max(other_first.low, parabola.change.low / parabola.span_h)
+    return (
+        Estimate(first.value, min(first.low, lowest), max(first.high, other_first.high)),
+        Estimate(last.value, min(last.low, other_last.low), max(last.high, other_last.high)),
     )
 
 
-def _median_of_three(values: Values) -> Values:
-    if len(values) < 3:
-        return values
-    padded = np.concatenate([values[:1], values, values[-1:]])
-    return np.asarray(np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0))
+def _bend_of(first: Estimate, last: Estimate) -> str:
+    verb = "falls" if last.value < first.value else "rises"
+    return f"not exponential: the rate {verb} from {first.value:z.3f} to {last.value:z.3f} per h"

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monolayer_client.growth import Arrival, Growth, Values
+from monolayer_client.arrival import Arrival
+from monolayer_client.correlated_fit import Values
+from monolayer_client.growth import Growth
 from monolayer_client.plate_statistics import Measure, WellSummary
 from monolayer_client.plots import new_figure
 from monolayer_client.wells import PLATES
@@ -34,7 +36,7 @@ class Curve:
 
 
 def draw_curves(curves: Sequence[Curve], target_percent: float | None, form: str) -> bytes:
-    """Draw confluency over time, each series with the exponential that was fitted to it.
+    """Draw confluency over time, each series with the curve that was fitted to it.
 
     Raises
     ------
@@ -56,9 +58,9 @@ def draw_curves(curves: Sequence[Curve], target_percent: float | None, form: str
             elinewidth=0.6,
             label=label,
         )
-        if (line := curve.growth.line) is not None:
+        if (fitted := curve.growth.curve) is not None:
             hours = np.linspace(curve.hours[0], curve.hours[-1], 200)
-            percent = np.exp(line.intercept + line.rate * hours)
+            percent = fitted.percent_at(hours)
             axes.plot(hours[percent <= 100], percent[percent <= 100], color=color, linewidth=1)
     if target_percent is not None:
         axes.axhline(target_percent, color="0.5", linewidth=1, linestyle="--")

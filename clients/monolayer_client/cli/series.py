@@ -8,6 +8,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from monolayer_client.arrival import Arrival, arrival_at
 from monolayer_client.cli.console import explained, out
 from monolayer_client.cli.reports import (
     Outputs,
@@ -18,8 +19,9 @@ from monolayer_client.cli.reports import (
     number,
     write_reports,
 )
+from monolayer_client.correlated_fit import Estimate
 from monolayer_client.errors import InputError
-from monolayer_client.growth import CROWDED_PERCENT, Arrival, arrival_at, fit_growth
+from monolayer_client.growth import CROWDED_PERCENT, Growth, fit_growth
 from monolayer_client.html_report import ReportTable
 from monolayer_client.report_plots import Curve, draw_curves
 from monolayer_client.time_points import TimePoint, times_from_names, times_from_table
@@ -27,8 +29,10 @@ from monolayer_client.time_points import TimePoint, times_from_names, times_from
 _COLUMNS = ("series", "images", "hours", "confluency, %", "doubling time, h [95 %]", "growth")
 _NOTES = (
     "Confluency is the share of an image that cells cover. Its growth is not that of their number: cells spread.",
-    "Intervals hold the true value in 95 % of cases and allow for successive images of a field being alike.",
-    "Where the data do not tell, there is no figure.",
+    "Intervals of 95 % allow for successive images of a field being alike.",
+    "At least 93 % held in simulated exponential and logistic growth; 89 % of eight images that correlate by 0.8.",
+    "They allow for growth that slows as room runs out, not for every other way to slow.",
+    "Where growth slows, the doubling time is that at the first image. Where the data do not tell, there is no figure.",
 )
 
 
@@ -58,8 +62,9 @@ def series(
 
     Times are read from the names of the images: 00d02h30m, 36h, 20260314_0930, or with --interval the number of the
     frame. What is left of a name is its series (a position, a well, a flask). An exponential is fitted to each series
-    from 1 % up to --until; where there are too few images, or no change can be told from noise, it says so instead of
-    giving a figure. The report needs the extra "reports" (pip install 'monolayer-client[reports]').
+    from 1 % up to --until, or a logistic curve where growth slows; where there are too few images, no change can be
+    told from noise, or neither curve fits, it says so instead of giving a figure. It needs the extra "reports" (pip
+    install 'monolayer-client[reports]').
 
     \b
     Examples:
@@ -92,7 +97,7 @@ def series(
             title="Confluency over time",
             notes=_NOTES,
             tables=[ReportTable("Series", columns, cells), _points_table(answers, points)],
-            alternative="Confluency over hours for each series, with the fitted exponentials; the numbers are below.",
+            alternative="Confluency over hours for each series, with the fitted curves; the numbers are below.",
         )
 
 
@@ -122,9 +127,7 @@ def _curves(
 
 
 def _row(curve: Curve, target_percent: float | None) -> dict[str, object]:
-    line = curve.growth.line
-    low, high = (None, None) if line is None else line.rate_interval()
-    doubling = curve.growth.doubling_h or (None, None, None)
+    growth = curve.growth
     row: dict[str, object] = {
         "series": curve.name,
         "images": len(curve.hours),
@@ -132,13 +135,13 @@ def _row(curve: Curve, target_percent: float | None) -> dict[str, object]:
         "last_h": curve.hours[-1],
         "first_percent": curve.percent[0],
         "last_percent": curve.percent[-1],
-        "fitted_images": curve.growth.points,
-        "growth": curve.growth.verdict,
-        "reason": curve.growth.reason,
-        "rate_per_h": None if line is None else line.rate,
-        "rate_low_per_h": low,
-        "rate_high_per_h": high,
-        **dict(zip(("doubling_h", "doubling_low_h", "doubling_high_h"), doubling, strict=True)),
+        "fitted_images": growth.points,
+        "growth": growth.verdict,
+        "curve": growth.curve_name,
+        "reason": growth.reason,
+        **_columns("rate{}_per_h", growth.rate),
+        **_columns("last_rate{}_per_h", growth.last_rate),
+        **_columns("doubling{}_h", growth.doubling_h),
     }
     if (arrival := curve.arrival) is not None:
         row |= {
@@ -152,20 +155,32 @@ def _row(curve: Curve, target_percent: float | None) -> dict[str, object]:
     return row
 
 
+def _columns(name: str, known: Estimate | None) -> dict[str, object]:
+    values = (None, None, None) if known is None else (known.value, known.low, known.high)
+    return {name.format(end): value for end, value in zip(("", "_low", "_high"), values, strict=True)}
+
+
 def _cells(curves: Sequence[Curve], target_percent: float | None) -> tuple[list[str], list[list[str]]]:
     cells = []
     for curve in curves:
-        growth, doubling = curve.growth, curve.growth.doubling_h
+        growth = curve.growth
         line = [
             curve.name,
             str(len(curve.hours)),
             f"{curve.hours[0]:g} to {curve.hours[-1]:g}",
             f"{curve.percent[0]:.1f} to {curve.percent[-1]:.1f}",
-            "-" if doubling is None else f"{doubling[0]:.1f} [{doubling[1]:.1f}, {doubling[2]:.1f}]",
+            _doubling(growth),
             f"{growth.verdict}: {growth.reason}" if growth.reason else growth.verdict,
         ]
         cells.append(line if curve.arrival is None else [*line, _told(curve.arrival)])
     return [*_COLUMNS, *([] if target_percent is None else [f"{target_percent:g} % at, h"])], cells
+
+
+def _doubling(growth: Growth) -> str:
+    if (known := growth.doubling_h) is None:
+        return "-"
+    written = f"{known.value:.1f} [{known.low:.1f}, {known.high:.1f}]"
+    return written if growth.last_rate is None else f"{written} at first"
 
 
 def _told(arrival: Arrival) -> str:
