@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from monolayer_client.errors import InputError
-from monolayer_client.wells import Place, Well
+from monolayer_client.places import Place
+from monolayer_client.wells import Well
 
 Measure = Literal["confluency_percent", "count"]
 MEASURES: tuple[Measure, ...] = ("confluency_percent", "count")
@@ -33,8 +34,9 @@ class Summary:
 
 @dataclass(frozen=True)
 class WellSummary:
-    """One well: its condition and, for each measure, the summary of its fields."""
+    """One well: its plate, its condition and, for each measure, the summary of its fields."""
 
+    plate: str
     well: Well
     condition: str
     of: Mapping[Measure, Summary]
@@ -42,10 +44,12 @@ class WellSummary:
 
 @dataclass(frozen=True)
 class ConditionSummary:
-    """One condition: its wells and, for each measure, the summary of their means."""
+    """One condition on one plate: its wells, how many fields they have, and the summaries of the wells' means."""
 
+    plate: str
     condition: str
     wells: Sequence[Well]
+    fields: int
     of: Mapping[Measure, Summary]
 
 
@@ -66,44 +70,49 @@ def summarise(values: Sequence[float]) -> Summary:
 
 
 def summarise_wells(answers: Iterable[Mapping[str, Any]], places: Mapping[str, Place]) -> list[WellSummary]:
-    """Summarise the answers of fields by well, in the order of the plate.
+    """Summarise the answers of fields by plate and well, in their order; images without a place are left out.
 
     Raises
     ------
     InputError
         Two fields of one well have different conditions.
     """
-    fields: dict[Well, list[Mapping[str, Any]]] = {}
-    conditions: dict[Well, str] = {}
+    fields: dict[tuple[str, Well], list[Mapping[str, Any]]] = {}
+    conditions: dict[tuple[str, Well], str] = {}
     for answer in answers:
-        place = places[answer["image_id"]]
-        if conditions.setdefault(place.well, place.condition) != place.condition:
-            raise InputError(f"{place.well} has the conditions {conditions[place.well]} and {place.condition}")
-        fields.setdefault(place.well, []).append(answer)
+        if (place := places.get(answer["image_id"])) is None:
+            continue
+        key = place.plate, place.well
+        if conditions.setdefault(key, place.condition) != place.condition:
+            raise InputError(f"{place.well} has the conditions {conditions[key]} and {place.condition}")
+        fields.setdefault(key, []).append(answer)
     return [
         WellSummary(
+            plate,
             well,
-            conditions[well],
+            conditions[plate, well],
             {
-                "confluency_percent": summarise([answer["confluency"]["percent"] for answer in fields[well]]),
-                "count": summarise([answer["count"] for answer in fields[well]]),
+                "confluency_percent": summarise([answer["confluency"]["percent"] for answer in answers_of_well]),
+                "count": summarise([answer["count"] for answer in answers_of_well]),
             },
         )
-        for well in sorted(fields)
+        for (plate, well), answers_of_well in sorted(fields.items(), key=lambda item: item[0])
     ]
 
 
 def summarise_conditions(wells: Iterable[WellSummary]) -> list[ConditionSummary]:
-    """Summarise wells by condition, in the order in which conditions come on the plate; none where none is known."""
-    grouped: dict[str, list[WellSummary]] = {}
+    """Summarise wells by plate and condition, in the order in which these come; none where no condition is known."""
+    grouped: dict[tuple[str, str], list[WellSummary]] = {}
     for well in wells:
         if well.condition:
-            grouped.setdefault(well.condition, []).append(well)
+            grouped.setdefault((well.plate, well.condition), []).append(well)
     return [
         ConditionSummary(
+            plate,
             condition,
             [one.well for one in members],
+            sum(one.of["count"].number for one in members),
             {measure: summarise([one.of[measure].mean for one in members]) for measure in MEASURES},
         )
-        for condition, members in grouped.items()
+        for (plate, condition), members in grouped.items()
     ]

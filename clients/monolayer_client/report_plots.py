@@ -71,8 +71,10 @@ def draw_curves(curves: Sequence[Curve], target_percent: float | None, form: str
     return _written(figure, form)
 
 
-def draw_plate(wells: Sequence[WellSummary], size: int, form: str) -> bytes:
-    """Draw a heat map of the means of the wells for each measure; wells without an image stay empty.
+def draw_plates(wells: Sequence[WellSummary], size: int, form: str) -> bytes:
+    """Draw heat maps of the means of the wells, one for each plate and measure; wells without an image stay empty.
+
+    The maps of a measure have one range of colours: plates can be compared by eye.
 
     Raises
     ------
@@ -80,23 +82,27 @@ def draw_plate(wells: Sequence[WellSummary], size: int, form: str) -> bytes:
         See `plots.new_figure`.
     """
     rows, columns = PLATES[size]
+    plates = sorted({one.plate for one in wells})
     side = max(5.0, columns * 0.42)
-    figure = new_figure((side, 2 * (1.0 + side * rows / columns)), form)
-    for axes, measure in zip(figure.subplots(2, 1), TITLES, strict=True):
-        _draw_heat_map(figure, axes, wells, measure, (rows, columns))
+    figure = new_figure((side, 2 * len(plates) * (1.0 + side * rows / columns)), form)
+    axes = iter(figure.subplots(2 * len(plates), 1))
+    for plate in plates:
+        for measure in TITLES:
+            means = [one.of[measure].mean for one in wells]
+            values = np.full((rows, columns), np.nan)
+            for one in wells:
+                if one.plate == plate:
+                    values[one.well.row, one.well.column] = one.of[measure].mean
+            title = f"{plate}: {TITLES[measure]}" if len(plates) > 1 else TITLES[measure]
+            _draw_heat_map(figure, next(axes), values, (min(means), max(means)), title)
     return _written(figure, form)
 
 
-def _draw_heat_map(
-    figure: "Figure", axes: "Axes", wells: Sequence[WellSummary], measure: Measure, shape: tuple[int, int]
-) -> None:
-    rows, columns = shape
-    values = np.full(shape, np.nan)
-    for one in wells:
-        values[one.well.row, one.well.column] = one.of[measure].mean
-    image = axes.imshow(values, cmap="viridis", aspect="equal")
+def _draw_heat_map(figure: "Figure", axes: "Axes", values: Values, limits: tuple[float, float], title: str) -> None:
+    rows, columns = values.shape
+    image = axes.imshow(values, cmap="viridis", aspect="equal", vmin=limits[0], vmax=limits[1])
     figure.colorbar(image, ax=axes, shrink=0.8)
-    axes.set_title(TITLES[measure], loc="left", fontsize=10)
+    axes.set_title(title, loc="left", fontsize=10)
     axes.set_xticks(range(columns), [str(column + 1) for column in range(columns)], fontsize=7)
     axes.set_yticks(range(rows), [chr(ord("A") + row) for row in range(rows)], fontsize=7)
     axes.xaxis.tick_top()

@@ -1,6 +1,6 @@
 """When an image was taken and which series it belongs to, read from its name or from a table."""
 
-import csv
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from monolayer_client.errors import InputError
+from monolayer_client.user_tables import read_table
 
 ELAPSED = r"(?P<d>\d+)d(?P<h>\d+)h(?P<m>\d+)m(?:(?P<s>\d+)s)?"
 """Days, hours and minutes since the start, as incubator microscopes write them: ``A1_1_00d02h30m``."""
@@ -18,8 +19,11 @@ HOURS = r"(?<![A-Za-z0-9])[tT]?(?P<h>\d+(?:\.\d+)?)h(?:(?P<m>\d+)m(?:in)?)?(?![A
 DATE = r"(?P<date>20\d{2}-?\d{2}-?\d{2})[T_ -]?(?P<clock>\d{2}[-:h]?\d{2}(?:[-:m]?\d{2})?)(?!\d)"
 """Date and time of day: ``20260314_0930``, ``2026-03-14T09-30-00``."""
 
-FRAME = r"(?<![A-Za-z0-9])[tT]?(?P<n>\d+)(?!.*\d)"
-"""The number of a frame, the last one in the name: ``pos3_t0012``; needs the time between two frames."""
+FRAME = r"(?<![A-Za-z0-9])[tT](?P<n>\d+)(?![A-Za-z0-9])"
+"""The number of a frame behind a ``t``: ``pos3_t0012_10x``; needs the time between two frames."""
+
+NUMBER = r"(?<![A-Za-z0-9])(?P<n>\d+)(?![A-Za-z0-9])(?!.*(?<![A-Za-z0-9])\d+(?![A-Za-z0-9]))"
+"""The number of a frame without a ``t``: the last one in the name that stands by itself, ``pos3_0012_10x``."""
 
 _GROUPS = frozenset({"d", "h", "m", "s", "date", "clock", "n"})
 _SEPARATORS = "_-. "
@@ -45,7 +49,7 @@ def times_from_names(
     pattern
         Regular expression with groups of these names, any of them: ``d``, ``h``, ``m``, ``s`` (days to seconds since
         the start), ``date`` and ``clock``, ``n`` (number of the frame). Without it `ELAPSED`, `HOURS` and `DATE` are
-        tried, or `FRAME` where there is an interval; the first that all names have is taken.
+        tried, or `FRAME` and `NUMBER` where there is an interval; the first that all names have is taken.
     interval_h
         Hours between two frames.
 
@@ -78,23 +82,24 @@ def times_from_table(path: Path) -> dict[str, TimePoint]:
     Raises
     ------
     InputError
-        A column is missing, a time is no number, or an image is listed twice.
+        It is no table, a column is missing, a time is no number, or an image is listed twice.
     """
     times: dict[str, TimePoint] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
-            try:
-                name, hours = row["image_id"], float(row["hours"])
-            except (KeyError, TypeError, ValueError):
-                raise InputError(f"{path}, line {line}: image_id and hours (a number) are needed") from None
-            if name in times:
-                raise InputError(f"{path}, line {line}: {name} is listed twice")
-            times[name] = TimePoint(row.get("series") or "series", hours)
+    for line, row in read_table(path)[1]:
+        try:
+            name, hours = row["image_id"], float(row["hours"])
+        except (KeyError, ValueError):
+            hours = math.nan
+        if not math.isfinite(hours):
+            raise InputError(f"{path}, line {line}: image_id and hours (a number) are needed")
+        if name in times:
+            raise InputError(f"{path}, line {line}: {name} is listed twice")
+        times[name] = TimePoint(row.get("series") or "series", hours)
     return times
 
 
 def _known(interval_h: float | None) -> tuple[str, ...]:
-    return (ELAPSED, HOURS, DATE) if interval_h is None else (FRAME,)
+    return (ELAPSED, HOURS, DATE) if interval_h is None else (FRAME, NUMBER)
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

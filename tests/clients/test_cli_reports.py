@@ -5,6 +5,7 @@ import io
 import json
 import re
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -48,10 +49,26 @@ def test_a_series_has_its_doubling_time_and_its_target(growing, tmp_path):
     assert "24.0 [24.0, 24.0]" in result.output
     first, second = rows_of(tmp_path / "growth.csv")
     assert (first["series"], first["growth"], first["target"]) == ("A1", "growing", "observed")
+    assert (first["curve"], first["last_rate_per_h"]) == ("exponential", "")
     assert float(first["doubling_h"]) == pytest.approx(24.0)
     assert float(first["target_h"]) == pytest.approx(48.0)
     assert (second["series"], second["growth"], second["doubling_h"]) == ("B1", "no change shown", "")
     assert (second["target"], second["target_h"]) == ("insufficient data", "")
+
+
+def test_growth_that_slows_has_the_doubling_time_of_its_first_image(tmp_path):
+    for hours in range(0, 60, 2):
+        percent = 100 / (1 + 19 * 2 ** (-hours / 12))
+        write_answer(tmp_path / "numbers", f"A1_{hours // 24:02d}d{hours % 24:02d}h00m", percent)
+    result = run("series", tmp_path / "numbers", "--target", "80", "-o", tmp_path / "growth.csv")
+    assert result.exit_code == 0, result.output
+    assert "12.6 [12.6, 12.6] at first" in result.output
+    assert "75.0 [75.0, 75.0] forecast" in result.output
+    (row,) = rows_of(tmp_path / "growth.csv")
+    assert (row["growth"], row["curve"]) == ("growing", "logistic")
+    assert row["reason"] == "not exponential: the rate falls from 0.055 to 0.023 per h"
+    assert float(row["doubling_h"]) == pytest.approx(12 / 0.95, rel=1e-5)
+    assert float(row["last_rate_per_h"]) == pytest.approx(np.log(2) / 12 * (1 - float(row["last_percent"]) / 100))
 
 
 def test_the_page_holds_everything_and_asks_nobody(growing, tmp_path):
@@ -130,15 +147,19 @@ def test_a_plate_is_summed_up_by_well_and_condition(fields, tmp_path):
     result = run("plate", fields, "--map", wells, "-o", tmp_path / "wells.csv", "-o", tmp_path / "plate.html")
     assert result.exit_code == 0, result.output
     rows = rows_of(tmp_path / "wells.csv")
-    assert [(row["well"], row["condition"], row["fields"]) for row in rows] == [
-        ("A01", "control", "2"),
-        ("B02", "drug", "1"),
-        ("C02", "drug", "1"),
+    assert [(row["level"], row["well"], row["condition"], row["wells"], row["fields"]) for row in rows] == [
+        ("well", "A01", "control", "1", "2"),
+        ("well", "B02", "drug", "1", "1"),
+        ("well", "C02", "drug", "1", "1"),
+        ("condition", "", "control", "1", "2"),
+        ("condition", "", "drug", "2", "2"),
     ]
+    assert [float(rows[4][f"count_{name}"]) for name in ("mean", "sd")] == [15.0, pytest.approx(50**0.5)]
     assert [float(rows[0][f"confluency_percent_{name}"]) for name in ("mean", "standard_error")] == [12.0, 2.0]
     assert rows[1]["confluency_percent_sd"] == ""
     page = (tmp_path / "plate.html").read_text()
     assert "Plate of 12 wells" in page
+    assert "taken for a plate of 12 wells, the smallest that has all of these" in result.output
     assert "<td>drug</td><td>2</td><td>40.00</td><td>14.14</td>" in page
 
 
@@ -147,6 +168,55 @@ def test_the_size_of_the_plate_can_be_said(fields, tmp_path):
     result = run("plate", fields, "--wells", "6")
     assert result.exit_code == 1
     assert "a plate of 6 wells has 2 rows and 3 columns" in result.output
+
+
+def test_plates_have_figures_and_heat_maps_of_their_own(tmp_path):
+    folder = tmp_path / "numbers"
+    for name, percent in (("plate1_B03_f1", 10), ("plate1_B03_f2", 14), ("plate2_B03_f1", 50)):
+        write_answer(folder, name, float(percent))
+    outputs = [tmp_path / name for name in ("wells.csv", "page.html", "map.svg")]
+    result = run("plate", folder, *(each for path in outputs for each in ("-o", path)))
+    assert result.exit_code == 0, result.output
+    rows = rows_of(outputs[0])
+    assert [(row["plate"], row["well"], row["fields"]) for row in rows] == [
+        ("plate1", "B03", "2"),
+        ("plate2", "B03", "1"),
+    ]
+    assert [float(row["confluency_percent_mean"]) for row in rows] == [12.0, 50.0]
+    page = outputs[1].read_text()
+    assert "2 plates of 6 wells" in page
+    assert "<td>plate2</td><td>B03</td><td>-</td><td>1</td><td>50.00</td>" in page
+    assert outputs[2].read_text().count("<image ") == 8  # a heat map and its scale, for each plate and measure
+
+
+def test_of_several_times_one_is_chosen(tmp_path):
+    folder = tmp_path / "numbers"
+    for name, percent in (("B03_f1_t00", 10), ("B03_f2_t00", 14), ("B03_f1_t01", 50)):
+        write_answer(folder, name, float(percent))
+    refused = run("plate", folder)
+    assert refused.exit_code == 1
+    assert "the images are of t00, t01: choose one with --time" in refused.output
+    result = run("plate", folder, "--time", "t00", "-o", tmp_path / "wells.csv")
+    assert "2 of 3 images are of the time t00" in result.output
+    (row,) = rows_of(tmp_path / "wells.csv")
+    assert (row["fields"], float(row["confluency_percent_mean"])) == ("2", 12.0)
+
+
+def test_no_cell_of_a_report_is_run_by_a_spreadsheet(fields, tmp_path):
+    wells = tmp_path / "map.csv"
+    wells.write_text("well,condition\nA1,=1+1\n")
+    result = run("plate", fields, "--map", wells, "-o", tmp_path / "wells.csv")
+    assert result.exit_code == 0, result.output
+    assert [row["condition"] for row in rows_of(tmp_path / "wells.csv")] == ["'=1+1", "", "", "'=1+1"]
+
+
+@pytest.mark.parametrize("command", [("plate", "--map"), ("series", "--times")])
+def test_a_table_that_is_none_is_explained(command, fields, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_bytes(b"image_id,well,hours\nA01_f1\n")
+    result = run(command[0], fields, command[1], table)
+    assert result.exit_code == 1
+    assert "line 2: 1 cells, but 3 columns are named" in result.output
 
 
 @pytest.mark.parametrize("size", ["6", "12", "24", "48", "96", "384"])

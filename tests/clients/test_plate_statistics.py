@@ -1,4 +1,4 @@
-"""Wells from names and maps, and their figures."""
+"""Wells and their figures."""
 
 import doctest
 
@@ -8,16 +8,9 @@ from hypothesis import strategies as st
 
 from monolayer_client import plate_statistics, wells
 from monolayer_client.errors import InputError
+from monolayer_client.places import Place
 from monolayer_client.plate_statistics import summarise, summarise_conditions, summarise_wells
-from monolayer_client.wells import (
-    PLATES,
-    Place,
-    Well,
-    places_from_map,
-    places_from_names,
-    read_well,
-    smallest_plate,
-)
+from monolayer_client.wells import PLATES, Well, read_well, smallest_plate
 
 
 @pytest.mark.parametrize("module", [plate_statistics, wells])
@@ -34,55 +27,6 @@ def test_a_well_is_read_back_from_its_name(row, column):
 def test_what_is_no_well_is_refused(text):
     with pytest.raises(InputError, match="is no well"):
         read_well(text)
-
-
-@pytest.mark.parametrize(
-    ("name", "well"),
-    [("plate1_B03_f2", "B03"), ("A1", "A01"), ("2026-03-14 p24.site1", "none"), ("x-H12-DAPI", "H12"), ("P24", "P24")],
-)
-def test_wells_stand_by_themselves_in_names(name, well):
-    if well == "none":
-        with pytest.raises(InputError, match="no well"):
-            places_from_names([name])
-    else:
-        assert str(places_from_names([name])[name].well) == well
-
-
-def test_a_pattern_of_the_callers():
-    assert places_from_names(["wellCcol7x"], pattern=r"well(?P<row>[A-H])col(?P<column>\d+)") == {
-        "wellCcol7x": Place(Well(2, 6))
-    }
-    with pytest.raises(InputError, match="needs the groups"):
-        places_from_names(["A1"], pattern="A1")
-
-
-def test_a_map_gives_conditions_by_well_or_places_by_image(tmp_path):
-    path = tmp_path / "map.csv"
-    path.write_text("well,condition\nA1,control\nA2,drug\n")
-    assert places_from_map(path, ["x_A01", "x_A02", "x_A03"]) == {
-        "x_A01": Place(Well(0, 0), "control"),
-        "x_A02": Place(Well(0, 1), "drug"),
-        "x_A03": Place(Well(0, 2), ""),
-    }
-    path.write_text("image_id,well,condition\nfirst,B2,drug\n")
-    assert places_from_map(path, ["first"]) == {"first": Place(Well(1, 1), "drug")}
-    with pytest.raises(InputError, match="does not list the image second"):
-        places_from_map(path, ["second"])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("well,condition\nA1,a\nA1,b\n", "line 3: A1 is listed twice"),
-        ("well\nA1\n", "needs the columns"),
-        ("", "needs the columns"),
-    ],
-)
-def test_a_map_that_cannot_be_used(tmp_path, text, message):
-    path = tmp_path / "map.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        places_from_map(path, ["A1"])
 
 
 @pytest.mark.parametrize(("size", "shape"), PLATES.items())
@@ -116,7 +60,7 @@ def test_fields_make_wells_and_wells_make_conditions():
         12.0,
         None,
     )
-    assert (second.condition, second.of["count"].mean, len(second.wells)) == ("drug", 10.5, 2)
+    assert (second.condition, second.of["count"].mean, len(second.wells), second.fields) == ("drug", 10.5, 2, 2)
     assert second.of["confluency_percent"].sd == pytest.approx(200**0.5)
 
 
@@ -124,3 +68,18 @@ def test_one_well_has_one_condition():
     answers = [answer("a", 1.0, 1), answer("b", 1.0, 1)]
     with pytest.raises(InputError, match="A01 has the conditions x and y"):
         summarise_wells(answers, {"a": Place(Well(0, 0), "x"), "b": Place(Well(0, 0), "y")})
+
+
+def test_plates_are_not_mixed():
+    answers = [answer("a", 10.0, 1), answer("b", 30.0, 1), answer("left out", 90.0, 1)]
+    places = {"a": Place(Well(0, 0), "drug", "plate2"), "b": Place(Well(0, 0), "drug", "plate1")}
+    wells = summarise_wells(answers, places)
+    assert [(one.plate, one.of["confluency_percent"].mean, one.of["count"].number) for one in wells] == [
+        ("plate1", 30.0, 1),
+        ("plate2", 10.0, 1),
+    ]
+    conditions = summarise_conditions(wells)
+    assert [(one.plate, one.of["confluency_percent"].mean) for one in conditions] == [
+        ("plate1", 30.0),
+        ("plate2", 10.0),
+    ]

@@ -39,6 +39,20 @@ def test_numbered_frames_need_the_time_between_two():
         times_from_names(names)
 
 
+@pytest.mark.parametrize(
+    ("name", "series", "frame"),
+    [
+        ("t001_10x", "10x", 1),
+        ("well2_t001_10", "well2_10", 1),
+        ("img_0012_10x", "img_10x", 12),
+        ("flask_3", "flask", 3),
+        ("2026_T7_ch1", "2026_ch1", 7),
+    ],
+)
+def test_the_frame_is_what_stands_behind_a_t_else_the_last_number(name, series, frame):
+    assert times_from_names([name], interval_h=1.0) == {name: TimePoint(series, float(frame))}
+
+
 def test_a_pattern_of_the_callers():
     found = times_from_names(["day2x7_well"], pattern=r"day(?P<d>\d+)x(?P<h>\d+)")
     assert found == {"day2x7_well": TimePoint("well", 55.0)}
@@ -71,6 +85,8 @@ def test_a_table_says_when(tmp_path):
     [
         ("image_id\na\n", "line 2"),
         ("image_id,hours\na,soon\n", "line 2"),
+        ("image_id,hours\na,nan\n", "line 2"),
+        ("image_id,hours\n\na\n", "line 3: 1 cells, but 2 columns"),
         ("image_id,hours\na,1\na,2\n", "listed twice"),
     ],
 )

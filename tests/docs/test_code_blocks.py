@@ -196,8 +196,11 @@ def arrived(path, pixels):
     os.utime(path, (an_hour_ago, an_hour_ago))
 
 
-def write_plate(folder, picture):
-    for name in ("B03_f1_00d00h00m", "B03_f1_00d06h00m", "C04_f1_00d00h00m"):
+TIME_LAPSE = ("B03_f1_00d00h00m", "B03_f1_00d06h00m", "C04_f1_00d00h00m")
+
+
+def write_plate(folder, picture, names=TIME_LAPSE):
+    for name in names:
         arrived(folder / f"{name}.tif", picture)
 
 
@@ -296,7 +299,7 @@ def test_the_page_on_inputs(reader, picture):
 
 def test_the_page_on_series_and_plates(reader, picture):
     write_plate(reader.folder / "timelapse", picture)
-    write_plate(reader.folder / "plate7", picture)
+    write_plate(reader.folder / "plate7", picture, ("plate7_B03_f1", "plate7_B03_f2", "plate7_C04_f1"))
     (reader.folder / "map.csv").write_text("well,condition\nB03,control\nC04,drug\n")
     type_page(reader, "series-and-plates.md")
     assert "insufficient data" in (reader.folder / "growth.csv").read_text()

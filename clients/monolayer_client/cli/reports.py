@@ -1,7 +1,5 @@
 """What `series` and `plate` share: answers in, and reports in the forms their file names ask for."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +11,7 @@ from monolayer_client.cli.console import err
 from monolayer_client.errors import InputError
 from monolayer_client.files import write_atomically
 from monolayer_client.html_report import ReportPicture, ReportTable, render_report
+from monolayer_client.outputs import to_table
 from monolayer_client.plots import FORMATS
 
 Results = Annotated[
@@ -56,10 +55,11 @@ def collect_answers(results: Sequence[Path], *, skip_flagged: bool) -> list[dict
     if flagged:
         done = "left out" if skip_flagged else "used; --skip-flagged leaves them out"
         err().print(f"{len(flagged)} images have a quality flag: {done}", markup=False)
-    names = [answer["image_id"] for answer in answers]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"two answers are of images called {twice}")
+    seen: set[str] = set()
+    for answer in answers:
+        if (name := answer["image_id"]) in seen:
+            raise InputError(f"two answers are of images called {name}")
+        seen.add(name)
     if not answers:
         raise InputError("no answer is left")
     judges = {(answer["method"], (answer["model"] or {}).get("sha256")) for answer in answers}
@@ -92,7 +92,7 @@ def write_reports(
     for path in paths:
         form = _form(path)
         if form == "csv":
-            data = _to_csv(rows)
+            data = to_table(rows, list(rows[0]))
         elif form == "html":
             picture = ReportPicture("Picture", draw("svg"), alternative)
             data = render_report(title, notes, [picture, *tables])
@@ -109,11 +109,3 @@ def number(value: float | None, digits: int = 2) -> str:
 
 def _form(path: Path) -> str:
     return path.suffix.lower().removeprefix(".")
-
-
-def _to_csv(rows: Sequence[Mapping[str, object]]) -> bytes:
-    file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, list(rows[0]), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue().encode()
