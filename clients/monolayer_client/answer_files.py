@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from monolayer_client.errors import InputError
-from monolayer_client.outputs import OutputForm
+from monolayer_client.outputs import SUMMARY_COLUMNS, OutputForm
+from monolayer_client.user_tables import read_table
 
 CONFLUENCY_SUFFIX = ".confluency.json"
 """End of the name of an answer with numbers alone; that of one with objects ends with ``.json``."""
@@ -72,3 +73,33 @@ def read_answer(path: Path) -> dict[str, Any]:
             f"{path} holds no answer of the service; `segment` and `confluency` replace it with --overwrite"
         )
     return answer
+
+
+def read_summary(path: Path) -> list[dict[str, Any]]:
+    """Read the table with one row per image that a command wrote, as answers without what the table leaves out.
+
+    Raises
+    ------
+    InputError
+        The file holds something else.
+    """
+    columns, rows = read_table(path)
+    if not set(SUMMARY_COLUMNS) <= set(columns):
+        raise InputError(f"{path} is no summary of `segment` or `confluency`: give the folder of their results")
+    answers = []
+    for line, row in rows:
+        try:
+            percent, count = float(row["confluency_percent"]), int(row["count"])
+        except ValueError:
+            raise InputError(f"{path}, line {line}: confluency_percent and count must be numbers") from None
+        answers.append(
+            {
+                "image_id": row["image_id"],
+                "confluency": {"percent": percent, "of": row["confluency_of"]},
+                "count": count,
+                "method": row["method"],
+                "model": {"name": row["model"], "version": row["model_version"]} if row["model"] else None,
+                "quality": {"flags": row["quality_flags"].split()},
+            }
+        )
+    return answers

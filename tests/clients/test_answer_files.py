@@ -2,8 +2,9 @@
 
 import pytest
 
-from monolayer_client.answer_files import find_answers, read_answer
+from monolayer_client.answer_files import find_answers, read_answer, read_summary
 from monolayer_client.errors import InputError
+from monolayer_client.outputs import summary_row, to_summary
 
 
 @pytest.fixture
@@ -44,3 +45,36 @@ def test_other_files_are_no_answers(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match="holds no answer of the service"):
         read_answer(path)
+
+
+def answer(image_id, **changes):
+    return {
+        "image_id": image_id,
+        "method": "unet",
+        "model": {"name": "cells", "version": "0.2.0"},
+        "confluency": {"percent": 12.5, "of": "cell"},
+        "count": 7,
+        "fallback": None,
+        "quality": {"flags": ["out_of_focus", "saturated"]},
+    } | changes
+
+
+def test_the_table_of_a_run_is_read_as_its_answers(tmp_path):
+    written = [answer("a, 1"), answer("b", method="kmeans", model=None, quality={"flags": []})]
+    path = tmp_path / "confluency.csv"
+    path.write_bytes(to_summary(map(summary_row, written)))
+    assert read_summary(path) == [{key: one[key] for key in one if key != "fallback"} for one in written]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image_id,id,class\na,1,cell\n", "no summary of `segment` or `confluency`: give the folder"),
+        (to_summary([summary_row(answer("a", count="many"))]).decode(), "line 2: confluency_percent and count must be"),
+    ],
+)
+def test_another_table_is_refused(tmp_path, text, message):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_summary(path)

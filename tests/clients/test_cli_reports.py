@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from monolayer_client.cli.app import app
+from monolayer_client.outputs import summary_row, to_summary
 
 
 def run(*arguments):
@@ -114,6 +115,19 @@ def test_two_fields_of_one_time_are_no_series(tmp_path):
     result = run("series", folder)
     assert result.exit_code == 1
     assert "two images of one time" in result.output
+
+
+def test_a_series_of_the_table_of_a_run_is_that_of_its_answers(growing, tmp_path):
+    answers = [json.loads(path.read_bytes()) | {"fallback": None} for path in sorted(growing.iterdir())]
+    table = tmp_path / "confluency.csv"
+    table.write_bytes(to_summary(map(summary_row, answers)))
+    for source, name in ((growing, "folder.csv"), (table, "table.csv")):
+        result = run("series", source, "-o", tmp_path / name)
+        assert result.exit_code == 0, result.output
+    assert rows_of(tmp_path / "table.csv") == rows_of(tmp_path / "folder.csv")
+    twice = run("series", growing, table)
+    assert twice.exit_code == 1
+    assert "two answers are of images called A1_00d00h00m" in twice.output
 
 
 def test_what_makes_images_hard_to_compare_is_said(growing, tmp_path):

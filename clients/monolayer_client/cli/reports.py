@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monolayer_client.answer_files import find_answers, read_answer
+from monolayer_client.answer_files import find_answers, read_answer, read_summary
 from monolayer_client.cli.console import err
 from monolayer_client.errors import InputError
 from monolayer_client.files import write_atomically
@@ -15,7 +15,8 @@ from monolayer_client.outputs import to_table
 from monolayer_client.plots import FORMATS
 
 Results = Annotated[
-    list[Path], typer.Argument(metavar="RESULTS", help="Folders that `confluency` or `segment` wrote, or answers.")
+    list[Path],
+    typer.Argument(metavar="RESULTS", help="Folders that `confluency` or `segment` wrote, answers, or tables."),
 ]
 Outputs = Annotated[
     list[Path] | None,
@@ -48,7 +49,9 @@ def collect_answers(results: Sequence[Path], *, skip_flagged: bool) -> list[dict
     InputError
         There is none, or two are of images of the same name.
     """
-    answers = [read_answer(path) for path in find_answers(results)]
+    answers: list[dict[str, Any]] = []
+    for path in find_answers(results):
+        answers.extend(read_summary(path) if path.suffix.lower() == ".csv" else [read_answer(path)])
     flagged = [answer for answer in answers if answer["quality"]["flags"]]
     if skip_flagged:
         answers = [answer for answer in answers if not answer["quality"]["flags"]]
@@ -62,7 +65,8 @@ def collect_answers(results: Sequence[Path], *, skip_flagged: bool) -> list[dict
         seen.add(name)
     if not answers:
         raise InputError("no answer is left")
-    judges = {(answer["method"], (answer["model"] or {}).get("sha256")) for answer in answers}
+    told = ("name", "version", "sha256")
+    judges = {(answer["method"], *map((answer["model"] or {}).get, told)) for answer in answers}
     if len(judges) > 1:
         err().print(f"the images were answered in {len(judges)} ways (method, model): they may not compare")
     return answers
