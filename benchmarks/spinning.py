@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 from benchmarks.machine import describe
-from benchmarks.service import ROOT
+from benchmarks.places import ROOT
 
 from monolayer_core.model_card import INT8_MODEL_NAME, TEST_INPUT_NAME
 

@@ -13,6 +13,7 @@ from monolayer_service.compute import (
     apply_plan,
     available_cores,
     network_runs,
+    network_thread_options,
     plan_compute,
 )
 from monolayer_service.reference import TABLES, render_table
@@ -139,3 +140,16 @@ assert set(cluster_colours(table, partition_axis(table, 3), 3)) == {0, 1, 2}
 """
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("threads", "expected"),
+    [
+        (1, {"session.intra_op.allow_spinning": "0"}),
+        (2, {"session.intra_op.allow_spinning": "0"}),
+        (3, {"session.force_spinning_stop": "1"}),
+        (16, {"session.force_spinning_stop": "1"}),
+    ],
+)
+def test_two_threads_of_a_network_sleep_without_work_and_more_stop_when_a_run_ends(threads, expected):
+    assert network_thread_options(threads) == expected

@@ -13,7 +13,7 @@ import onnxruntime as ort
 import structlog
 
 from monolayer_core.arrays import TileBatch
-from monolayer_service.compute import NETWORK_THREAD_OPTIONS
+from monolayer_service.compute import network_thread_options
 from monolayer_service.segmenters.runtime import CPU, INPUT_NAME, OUTPUT_NAME, Port, SessionKey
 
 _ONLY_ERRORS = 3
@@ -98,7 +98,7 @@ class OrtSession:
         options.add_session_config_entry("session.use_env_allocators", "1")
         options.intra_op_num_threads = key.threads
         options.inter_op_num_threads = 1
-        for name, value in NETWORK_THREAD_OPTIONS.items():
+        for name, value in network_thread_options(key.threads).items():
             options.add_session_config_entry(name, value)
         # Weights in files of their own would be under no digest: they are looked for where nothing is.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
