@@ -40,7 +40,7 @@ PEAK_ROUNDS = 3
 ALONE_REQUESTS = 15
 PROBE_EVERY_SECONDS = 0.1
 SUBMISSION_PATIENCE_SECONDS = 600
-SUBMISSION_CONCURRENCY = 32
+SUBMISSION_CONCURRENCY = 64
 STRAGGLER_SECONDS = 900
 FAST_AGAIN = 1.5
 """A request is as fast as before when it takes at most so many times the median of before."""

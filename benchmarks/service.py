@@ -36,6 +36,9 @@ Milliseconds of a request. The network's are those of a bare run; the event loop
 hands over; the rest is decoding, preparing, splitting, measuring and encoding in the requests' threads, the tile queue,
 and waiting of onnxruntime's threads between runs. [`steps.md`](steps.md) has the rest step by step."""
 
+IDLE_SECONDS = 5.0
+"""Time without work after which the service gives memory back; none of its pauses under load is as long."""
+
 PARTS = ("start", "throughput", "large", "fairness", "memory")
 
 
@@ -65,8 +68,11 @@ def main() -> None:
         if "fairness" in arguments.only:
             note(fairness=measure_fairness(server, picture, slide_side=arguments.large_side, frames=arguments.frames))
     if "memory" in arguments.only:
-        with running_service(arguments.start_seconds) as server:  # anew: a large image leaves room for many small ones
-            note(memory=measure_shapes(server, picture, requests=arguments.memory_requests))
+        # Anew: a large image leaves room for many small ones.
+        idle = {"MONOLAYER_IDLE_SECONDS": str(IDLE_SECONDS)}
+        with running_service(arguments.start_seconds, idle) as server:
+            requests = arguments.memory_requests
+            note(memory=measure_shapes(server, picture, requests=requests, idle_seconds=IDLE_SECONDS))
     report = render(found, throughput, network)
     print(f"\n{report}")
     if arguments.output is not None:

@@ -1,6 +1,7 @@
 """Resident memory while images of many shapes come and go."""
 
 import itertools
+import time
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +33,22 @@ def posts_of_shapes(picture: npt.NDArray[np.uint8], count: int = SHAPES, large: 
     return [Post(PATH, encode_png(make_mosaic(picture, *shape))) for shape in choose_shapes(count, large)]
 
 
-def measure_shapes(server: Server, picture: npt.NDArray[np.uint8], *, requests: int) -> Figure:
-    """Post every shape once, then again until there were so many requests; the memory after against before."""
+def measure_shapes(server: Server, picture: npt.NDArray[np.uint8], *, requests: int, idle_seconds: float) -> Figure:
+    """Post every shape once, then again until there were so many requests; the memory after against before.
+
+    What grows is what the runtime keeps for its largest runs: how large they become depends on which tiles meet in the
+    network. So what is left when the service has given that back, `idle_seconds` and one look later, is told besides.
+    """
     posts = posts_of_shapes(picture)
+    start = server.resident_bytes()
     post_all(server.port, posts, clients=CLIENTS)
     before = server.resident_bytes()
     outcome = post_all(server.port, itertools.islice(itertools.cycle(posts), requests - SHAPES), clients=CLIENTS)
     after = server.resident_bytes()
     total = SHAPES + outcome.requests
-    return Figure(after / before, f"{before >> 20} MiB after {SHAPES}, {after >> 20} MiB after {total}")
+    time.sleep(2.5 * idle_seconds)
+    sizes = [f"{size >> 20} MiB" for size in (before, after, server.resident_bytes(), start)]
+    return Figure(
+        after / before,
+        f"{sizes[0]} after {SHAPES}, {sizes[1]} after {total}; {sizes[2]} when idle again, {sizes[3]} before all",
+    )
