@@ -10,6 +10,7 @@ import re
 import selectors
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -99,7 +100,8 @@ class Crowd:
         self.last_sent_at = self._heard_at = time.perf_counter()
         self._request = request
         self._selector = selectors.DefaultSelector()
-        self._free = [Connection(port) for _ in range(clients)]
+        # In turn, so that none is idle for so long that the service closes it.
+        self._free = deque(Connection(port) for _ in range(clients))
         self._waiting: set[Connection] = set()
 
     @property
@@ -114,7 +116,7 @@ class Crowd:
 
     def send(self) -> None:
         """Post over a free connection."""
-        connection = self._free.pop()
+        connection = self._free.popleft()
         self.last_sent_at = time.perf_counter()
         try:
             connection.send(self._request)

@@ -1,26 +1,25 @@
-"""A client of a service in this process, and Micro-Manager's demo microscope where it can be had."""
+"""A client of a running service, and Micro-Manager's demo microscope where it can be had."""
 
 import importlib.util
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
+from benchmarks.server import running_service
 
 from monolayer_client.client import Client
-from monolayer_service.app import create_app
-from monolayer_service.settings import Settings
 
 
 @pytest.fixture(scope="session")
 def microscope_service(toy_bundles):
-    settings = Settings(models=toy_bundles, confluency_model="nuclei")
-    with TestClient(create_app(settings), raise_server_exceptions=False) as portal:
-        yield portal._transport
+    """Address of the program that serves, started for these tests."""
+    settings = {"MONOLAYER_MODELS": str(toy_bundles), "MONOLAYER_CONFLUENCY_MODEL": "nuclei"}
+    with running_service(240, settings) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 @pytest.fixture
 def real_client(microscope_service):
-    with Client("http://service.test", transport=microscope_service) as client:
+    with Client(microscope_service) as client:
         yield client
 
 

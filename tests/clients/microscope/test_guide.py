@@ -9,6 +9,8 @@ import pytest
 from monolayer_client.microscope.poster import FramePoster
 from monolayer_client.microscope.pymmcore_hook import PymmcoreHook
 
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -1,10 +1,13 @@
 """Micro-Manager's demo microscope under Pycro-Manager's own engine, and the tags of Java's."""
 
 import numpy as np
+import pytest
 
 from monolayer_client.microscope.frame import FrameMetadata
 from monolayer_client.microscope.poster import FramePoster
 from monolayer_client.microscope.pycromanager_hook import PycromanagerHook, metadata_of
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
 
 
 def test_tags_of_the_java_engine_are_read():
