@@ -27,7 +27,6 @@ IMAGES = (8, 20, 60)
 CORRELATIONS = (0.0, 0.5, 0.8, 0.9)
 """Of neighbouring images."""
 
-
 COLUMNS = (
     "truth",
     "images",
@@ -164,18 +163,7 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=200, help="made up for each line")
     parser.add_argument("--output", type=Path, help="folder for growth.md; without it the table is printed")
     arguments = parser.parse_args()
-    columns = [
-        "truth",
-        "images",
-        "correlation",
-        "change shown",
-        "slowing",
-        "rate given",
-        "holds",
-        "forecast given",
-        "holds",
-    ]
-    table = markdown_table(columns, rows(arguments.series))
+    table = markdown_table(COLUMNS, rows(arguments.series))
     text = f"{TITLE}\n\n{EXPLANATION.format(series=arguments.series)}\n\n{table}\n"
     if arguments.output is None:
         print(text)
