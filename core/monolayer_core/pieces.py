@@ -98,6 +98,13 @@ class Pieces:
             part[...] = self._cell(cell, (y, x))
         return found
 
+    def numbers_in(self, cells: Region) -> Int32Array:
+        """Give the numbers of the pieces in a window of cells, some of them more than once; no pixel is looked at."""
+        rows, columns = cells
+        of_row = (row * self.grid.columns for row in range(rows.start, rows.stop))
+        ends = ((self.starts[row + columns.start], self.starts[row + columns.stop]) for row in of_row)
+        return np.concatenate([self.numbers[start:end] for start, end in ends])
+
     def at(self, pixels: Int64Array) -> Int32Array:
         """Give the number of the piece at each of these flat indices, 0 outside the mask."""
         y, x = np.divmod(pixels, self.grid.width)
@@ -157,13 +164,14 @@ def find_pieces(grid: CellGrid, read: ReadMask, connectivity: Literal[4, 8]) -> 
         top, below = np.zeros_like(bottom), np.zeros_like(bottom)
         right = np.zeros(0, dtype=np.int32)
         for cell, region in grid.cells_of((slice(row, row + 1), slice(0, grid.columns))):
-            count, local = connected(read(region), connectivity)
-            nodes = np.where(local > 0, local + np.int32(before), 0)
-            top[region[1]], below[region[1]] = nodes[0], nodes[-1]
-            meetings.append(_meetings(right, nodes[:, 0], connectivity))
-            right = nodes[:, -1]
-            areas.append(np.bincount(local.ravel(), minlength=count)[1:])
-            firsts.append(_first_pixels(local, count, region, grid.width))
+            mask = read(region)
+            count, local = connected(mask, connectivity)
+            top[region[1]], below[region[1]] = _nodes(local[0], before), _nodes(local[-1], before)
+            meetings.append(_meetings(right, _nodes(local[:, 0], before), connectivity))
+            right = _nodes(local[:, -1], before)
+            areas_in_cell, firsts_in_cell = _areas_and_first_pixels(mask, local, count, region, grid.width)
+            areas.append(areas_in_cell)
+            firsts.append(firsts_in_cell)
             edges.append(_at_edge(local, count, region, grid))
             counts[cell] = count - 1
             before += count - 1
@@ -183,6 +191,11 @@ def connected(mask: Mask, connectivity: Literal[4, 8]) -> tuple[int, LabelImage]
     """Give the number of connected pieces, plus one, and the label image of the pieces."""
     count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=connectivity)
     return count, np.asarray(labels, dtype=np.int32)
+
+
+def _nodes(line: Int32Array, before: int) -> Int32Array:
+    """Nodes along a line of a cell's pixels, of which `before` lie in cells before it; 0 stays 0."""
+    return np.where(line > 0, line + np.int32(before), 0)
 
 
 def _meetings(first: Int32Array, second: Int32Array, connectivity: Literal[4, 8]) -> Int32Array:
@@ -212,14 +225,22 @@ def _group(nodes: int, meetings: Int32Array) -> tuple[int, Int32Array]:
     return int(count), np.asarray(groups, dtype=np.int32) + np.int32(1)
 
 
-def _first_pixels(local: LabelImage, count: int, region: Region, width: int) -> Int64Array:
-    """Flat index in the image of the first pixel of each piece of a cell."""
-    index = np.flatnonzero(local)[::-1]
+def _areas_and_first_pixels(
+    mask: Mask, local: LabelImage, count: int, region: Region, width: int
+) -> tuple[Int64Array, Int64Array]:
+    """Pixels of each piece of a cell, and the flat index in the image of its first one: by runs, which are few."""
+    edges = np.zeros((mask.shape[0], mask.shape[1] + 1), dtype=np.bool_)
+    edges[:, 1:-1] = mask[:, 1:] != mask[:, :-1]
+    edges[:, 0], edges[:, -1] = mask[:, 0], mask[:, -1]
+    borders = np.flatnonzero(edges)
+    borders -= borders // edges.shape[1]  # a row of the mask is one shorter; each run ends in its own row
+    starts, lengths = borders[::2], np.diff(borders)[::2]
+    pieces = local.ravel()[starts]
+    areas = np.bincount(pieces, weights=lengths, minlength=count)
     first = np.zeros(count, dtype=np.int64)
-    first[local.ravel()[index]] = index
-    y, x = np.divmod(first[1:], local.shape[1])
-    pixels: Int64Array = (y + region[0].start) * width + x + region[1].start
-    return pixels
+    first[pieces[::-1]] = starts[::-1]
+    y, x = np.divmod(first[1:], mask.shape[1])
+    return areas[1:].astype(np.int64), (y + region[0].start) * width + x + region[1].start
 
 
 def _at_edge(local: LabelImage, count: int, region: Region, grid: CellGrid) -> npt.NDArray[np.bool_]:

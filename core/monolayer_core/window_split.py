@@ -29,7 +29,7 @@ class Windows:
     """
 
     cell_px: int = 128
-    cells: int = 4
+    cells: int = 8
 
 
 DEFAULT_WINDOWS = Windows()
@@ -95,10 +95,10 @@ class SplitImage:
         margin = 1
         while waiting:
             core = waiting[0]
-            labels = self._simple(core)
-            if labels is not None:
+            if self._is_simple(core):
                 waiting.pop(0)
-                yield self.components.grid.region(core), labels
+                numbers = self.components.labels(core)
+                yield self.components.grid.region(core), np.take(self.plan.label_of_component, numbers, mode="clip")
                 continue
             margin = max(1, margin // 2)
             while core in waiting:
@@ -125,10 +125,9 @@ class SplitImage:
             slice(max(columns.start - margin, 0), min(columns.stop + margin, grid.columns)),
         )
 
-    def _simple(self, core: Region) -> LabelImage | None:
-        """Labels of a window in which nothing is to be split, else None."""
-        labels = np.take(self.plan.label_of_component, self.components.labels(core), mode="clip")
-        return None if (labels == SHARED).any() else labels
+    def _is_simple(self, core: Region) -> bool:
+        """Whether nothing is to be split in a window."""
+        return not (self.plan.label_of_component[self.components.numbers_in(core)] == SHARED).any()
 
     def _split(self, window: Region) -> LabelImage:
         grid = self.components.grid

@@ -48,3 +48,14 @@ def test_pieces_areas_first_pixels_and_edges_are_those_of_the_whole_image(mask, 
     np.testing.assert_array_equal(np.flatnonzero(pieces.at_edge), edges[edges > 0])
     pixels = np.random.default_rng(side).integers(0, mask.size, 10)
     np.testing.assert_array_equal(pieces.at(pixels), expected.ravel()[pixels])
+
+
+@given(masks(), st.integers(1, 10), st.data())
+def test_the_numbers_in_a_window_of_cells_are_those_of_its_pixels(mask, side, data):
+    pieces = pieces_of(mask, side, 8)
+    ranges = (
+        data.draw(st.tuples(st.integers(0, n - 1), st.integers(1, n))) for n in (pieces.grid.rows, pieces.grid.columns)
+    )
+    window = tuple(slice(start, max(stop, start + 1)) for start, stop in ranges)
+    seen = np.unique(pieces.labels(window))
+    np.testing.assert_array_equal(np.unique(pieces.numbers_in(window)), seen[seen > 0])
