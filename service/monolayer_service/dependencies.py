@@ -1,7 +1,7 @@
 """What the calls ask for, as annotated dependencies: the way of a request from its options to its desk.
 
 For each kind of call it stands in one place, step by step: the options (nothing is read when they are wrong),
-admission, the bytes, the size in the header, the turn, for one image its pixels. As dependencies of one another the
+admission, the bytes, the size in the header, the turn. As dependencies of one another the
 steps would be gone through anew for each that needs them: sixty for a request, half of the event loop's time.
 
 Dependencies are coroutines, also those that wait for nothing: FastAPI runs plain functions in threads of a pool that
@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple, ParamSpec
+from typing import Annotated, NamedTuple, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -35,10 +35,19 @@ from monolayer_service.settings import Settings
 from monolayer_service.submission import ImageSet, SubmissionTable, analyse_submission, check_headers
 from monolayer_service.telemetry.metrics import Metrics
 from monolayer_service.telemetry.timings import Timings
-from monolayer_service.uploads import TABLE_FIELDS, BodyLimits, UploadedTables, read_image, read_images, read_tables
+from monolayer_service.uploads import (
+    TABLE_FIELDS,
+    BodyLimits,
+    UploadedFile,
+    UploadedTables,
+    read_image,
+    read_images,
+    read_tables,
+)
 from monolayer_service.validation import MAX_TABLE_BYTES
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass
@@ -125,7 +134,11 @@ def query_of(request: Request, services: Services) -> Query:
 
 @dataclass(frozen=True)
 class Desk:
-    """Where the work of one request is done: in its thread, on its stop watch, until its deadline."""
+    """Where the work of one request is done: in a thread, on its stop watch, until its deadline.
+
+    The steps are plain functions, to be called one after the other in one `run`: between two runs a thread would stand
+    idle until the event loop comes round, and in an overload that has hundreds of refusals to give first.
+    """
 
     analyst: Analyst
     limits: ImageLimits
@@ -133,40 +146,47 @@ class Desk:
     timings: Timings
     stay: AsyncExitStack
 
-    async def analyse(self, image: NamedImage, query: Query) -> Analysis:
-        """Find the objects of one image."""
-        return await self.ticket.run(self.analyst.analyse, image, query.options, query.default_model, self._work(query))
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do the steps in a thread; raises as `Ticket.run`."""
+        return await self.ticket.run(work, *args, **kwargs)
 
-    async def analyse_set(self, images: ImageSet, query: Query) -> SubmissionTable:
-        """Find the objects of every image of a submission."""
-        return await self.ticket.run(
-            analyse_submission,
-            images,
-            query.options,
-            query.default_model,
-            self.analyst,
-            limits=self.limits,
-            work=self._work(query),
+    def decode(self, upload: UploadedFile, query: Query) -> NamedImage:
+        """Step: open the image that was sent."""
+        wanted = self.ticket.cancellation
+        with self.timings.measure("decode"):
+            return decode(upload, query.options.image_id, query.options, self.limits, wanted)
+
+    def analyse(self, image: NamedImage, query: Query) -> Analysis:
+        """Step: find the objects of one image."""
+        self.ticket.cancellation.check()
+        return self.analyst.analyse(image, query.options, query.default_model, self._work(query))
+
+    def analyse_set(self, images: ImageSet, query: Query) -> SubmissionTable:
+        """Step: find the objects of every image of a submission."""
+        return analyse_submission(
+            images, query.options, query.default_model, self.analyst, limits=self.limits, work=self._work(query)
         )
 
-    async def preview(self, image: NamedImage) -> Preview:
-        """Make a picture of one image."""
+    def preview(self, image: NamedImage) -> Preview:
+        """Step: make a picture of one image."""
+        self.ticket.cancellation.check()
         with self.timings.measure("prepare"):
-            return await self.ticket.run(make_preview, image.image.rows)
+            return make_preview(image.image.rows)
+
+    def write(self, render: Callable[P, bytes], *args: P.args, **kwargs: P.kwargs) -> bytes:
+        """Step: write the answer's body."""
+        self.ticket.cancellation.check()
+        with self.timings.measure("encode"):
+            return render(*args, **kwargs)
 
     def _work(self, query: Query) -> Work:
         return Work(self.timings, self.ticket.cancellation, self.ticket.progress, query.scores)
 
-    async def write(self, render: Callable[P, bytes], *args: P.args, **kwargs: P.kwargs) -> bytes:
-        """Write the answer's body."""
-        with self.timings.measure("encode"):
-            return await self.ticket.run(render, *args, **kwargs)
-
 
 class ImageVisit(NamedTuple):
-    """One image with its pixels, what is asked of it, and where that is done."""
+    """One image as it was sent, its header checked, what is asked of it, and where that is done."""
 
-    image: NamedImage
+    upload: UploadedFile
     query: Query
     desk: Desk
 
@@ -185,9 +205,7 @@ async def receive_image(request: Request) -> AsyncIterator[ImageVisit]:
             upload = await read_image(request, ticket, _body_limits(services.settings, max_files=1))
         size_px = await run_in_threadpool(contained, check_header, upload, query.options, limits)
         await stay.enter_async_context(_taken_turn(request, ticket, size_px / 1e6, timings))
-        with timings.measure("decode"):
-            image = await ticket.run(decode, upload, query.options.image_id, query.options, limits, ticket.cancellation)
-        yield ImageVisit(image, query, Desk(analyst, limits, ticket, timings, stay))
+        yield ImageVisit(upload, query, Desk(analyst, limits, ticket, timings, stay))
 
 
 SingleImage = Annotated[ImageVisit, Depends(receive_image, scope="function")]

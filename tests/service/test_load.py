@@ -283,6 +283,8 @@ async def test_a_caller_who_hangs_up_while_waiting_for_a_turn_is_never_computed(
     before = [Caller(blobs_png) for _ in range(2)]
     tasks = [asyncio.create_task(caller.call(app)) for caller in before]
     await entered.wait()
+    while "monolayer_running_requests 2.0" not in metrics_of(app):  # noqa: ASYNC110 - so that none of them is overtaken
+        await asyncio.sleep(0)
     waiting = Caller(blobs_png)
     task = asyncio.create_task(waiting.call(app))
     while "monolayer_waiting_requests 1.0" not in metrics_of(app):  # noqa: ASYNC110 - the metric is what is watched

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 
+from monolayer_service.analysis import Analysis
 from monolayer_service.dependencies import SingleImage
 from monolayer_service.forms import render_confluency
 from monolayer_service.routes.answers import ERROR_RESPONSES, answer, describe_single
@@ -20,7 +21,11 @@ router = APIRouter()
 )
 async def confluency(visit: SingleImage) -> Response:
     """Measure confluency, count and image quality; the fast path for a microscope that steers on the answer."""
-    image, query, desk = visit
-    analysis = await desk.analyse(image, query)
-    body = await desk.write(render_confluency, analysis, query.options)
+    upload, query, desk = visit
+
+    def compute() -> tuple[bytes, Analysis]:
+        analysis = desk.analyse(desk.decode(upload, query), query)
+        return desk.write(render_confluency, analysis, query.options), analysis
+
+    body, analysis = await desk.run(compute)
     return answer(body, query.form, analysis)

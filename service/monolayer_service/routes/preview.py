@@ -33,10 +33,13 @@ _HEADERS = {
 )
 async def preview(visit: SingleImage) -> Response:
     """Answer with a PNG of the chosen plane, also of TIFF and 16 bit images, which browsers cannot show."""
-    image, query, desk = visit
-    rows = image.image.rows
-    made = await desk.preview(image)
-    body = await desk.write(encode_png, made.pixels)
-    sizes = (made.factor, rows.height, rows.width)
+    upload, query, desk = visit
+
+    def compute() -> tuple[bytes, tuple[int, int, int]]:
+        image = desk.decode(upload, query)
+        made = desk.preview(image)
+        return desk.write(encode_png, made.pixels), (made.factor, image.image.rows.height, image.image.rows.width)
+
+    body, sizes = await desk.run(compute)
     headers = {name: str(size) for name, size in zip(_HEADERS, sizes, strict=True)}
     return Response(body, media_type=FORM_KINDS[query.form].media_type, headers=headers)

@@ -1,8 +1,10 @@
 """``POST /v1/segment``: one image in, its objects out."""
 
+import functools
+
 from fastapi import APIRouter, Response
 
-from monolayer_service.analysis import Analysis
+from monolayer_service.analysis import Analysis, NamedImage
 from monolayer_service.dependencies import SingleImage
 from monolayer_service.forms import render_segmentation
 from monolayer_service.routes.answers import ERROR_RESPONSES, answer, describe_single
@@ -41,14 +43,15 @@ _FORMS = {
 )
 async def segment(visit: SingleImage) -> Response:
     """Find the objects; answer in the form that is asked for, JSON with run lengths where none is."""
-    image, query, desk = visit
+    upload, query, desk = visit
 
-    async def compute() -> tuple[bytes, Analysis]:
-        analysis = await desk.analyse(image, query)
+    def compute(image: NamedImage) -> tuple[bytes, Analysis]:
+        analysis = desk.analyse(image, query)
         wanted = desk.ticket.cancellation
-        return await desk.write(render_segmentation, analysis, query.options, query.form, wanted), analysis
+        return desk.write(render_segmentation, analysis, query.options, query.form, wanted), analysis
 
     if query.form == "ndjson":
-        return ProgressResponse(compute, desk)
-    body, analysis = await compute()
+        image = await desk.run(desk.decode, upload, query)  # an image that cannot be read is refused with its status
+        return ProgressResponse(functools.partial(desk.run, compute, image), desk)
+    body, analysis = await desk.run(lambda: compute(desk.decode(upload, query)))
     return answer(body, query.form, analysis)

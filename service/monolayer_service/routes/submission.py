@@ -45,8 +45,12 @@ _BODY: dict[str, Any] = {
 async def submission(visit: CheckedImages) -> Response:
     """Answer with one table when every image succeeded; ``on_error=skip`` leaves failed ones out and names them."""
     images, query, desk = visit
-    table = await desk.analyse_set(images, query)
-    body = await desk.write(render_submission, table.rows)
+
+    def compute() -> tuple[bytes, SubmissionTable]:
+        table = desk.analyse_set(images, query)
+        return desk.write(render_submission, table.rows), table
+
+    body, table = await desk.run(compute)
     return Response(body, media_type=FORM_KINDS[query.form].media_type, headers=_announcements(table))
 
 
