@@ -1,15 +1,21 @@
-"""A service that needs no port: it answers as the HTTP contract says, and does what it is told about failing."""
+"""The services that clients ask.
+
+One needs no port: it answers as the HTTP contract says, and does what it is told about failing. The other is the
+program that serves.
+"""
 
 import asyncio
 import hashlib
 import io
 import json
 from collections import deque
+from functools import partial
 
 import httpx2
 import numpy as np
 import pytest
 import stamina
+from benchmarks.server import running_service
 from typer.testing import CliRunner
 
 from monolayer_client.async_client import AsyncClient
@@ -234,6 +240,11 @@ def read_json():
     return lambda path: json.loads(path.read_bytes())
 
 
+def run_command_line(*arguments, **env):
+    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
+    return runner.invoke(app, [str(argument) for argument in arguments], env=env)
+
+
 @pytest.fixture
 def monolayer(service, monkeypatch):
     """Run the command line against the fake service."""
@@ -241,8 +252,20 @@ def monolayer(service, monkeypatch):
     monkeypatch.setattr(
         cli_service, "make_client", lambda url, patience_s: AsyncClient(url, transport=transport, patience_s=patience_s)
     )
-    runner = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"})
-    return lambda *arguments, **env: runner.invoke(app, [str(argument) for argument in arguments], env=env)
+    return run_command_line
+
+
+@pytest.fixture(scope="session")
+def command_line_of():
+    """Give a function that gives the command line of a user whose service is at an address."""
+    return lambda address: partial(run_command_line, MONOLAYER_URL=address)
+
+
+@pytest.fixture(scope="session")
+def address(toy_bundles):
+    """Address of the program that serves the bundles `nuclei` and `blood`, and no `cells`; started for these tests."""
+    with running_service(240, {"MONOLAYER_MODELS": str(toy_bundles)}) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 @pytest.fixture

@@ -1,37 +1,38 @@
-"""``monolayer verify`` against the real application: what it gave is the same once more, and nothing else is."""
+"""``monolayer verify`` against the program that serves: what it gave is the same once more, and nothing else is."""
 
 import json
-from types import SimpleNamespace
+from contextlib import ExitStack
 
+import httpx2
 import numpy as np
 import onnx
 import pytest
 import tifffile
-from starlette.testclient import TestClient
-from tests.clients.real_service import command_line_of
+from benchmarks.server import running_service
 
 from monolayer_core.image_io import encode_png
 from monolayer_core.model_card import MODEL_NAME, read_card, sha256_of_file, write_card
-from monolayer_service.app import create_app
-from monolayer_service.settings import Settings
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
 
 
 @pytest.fixture
-def serve(monkeypatch):
-    """Give a function that starts a service anew with a folder of bundles: `http` and `monolayer` ask it."""
-    services = []
+def serve(command_line_of):
+    """Give a function that starts a service of its own with a folder of bundles and returns its command line."""
+    with ExitStack() as stack:
 
-    def start(models, **settings):
-        while services:
-            services.pop().__exit__(None, None, None)
-        service = TestClient(create_app(Settings(models=models, **settings)), raise_server_exceptions=False)
-        services.append(service)
-        service.__enter__()
-        return SimpleNamespace(http=service, monolayer=command_line_of(service._transport, monkeypatch))
+        def start(models, **settings):
+            environment = {f"MONOLAYER_{name.upper()}": str(value) for name, value in settings.items()}
+            server = stack.enter_context(running_service(240, {"MONOLAYER_MODELS": str(models), **environment}))
+            return command_line_of(f"http://127.0.0.1:{server.port}")
 
-    yield start
-    for service in services:
-        service.__exit__(None, None, None)
+        yield start
+
+
+@pytest.fixture
+def monolayer(address, command_line_of):
+    """The command line of the service whose answers are kept."""
+    return command_line_of(address)
 
 
 @pytest.fixture
@@ -58,9 +59,8 @@ KEPT = {
 
 
 @pytest.fixture
-def kept(serve, images, toy_bundles, tmp_path):
+def kept(monolayer, images, tmp_path):
     """Folders of answers, by name."""
-    monolayer = serve(toy_bundles).monolayer
     for name, (call, files, options) in KEPT.items():
         words = [word for option in options for word in ("--set", option)]
         result = monolayer(call, *(images / file for file in files), "-o", tmp_path / name, *words)
@@ -77,21 +77,21 @@ def outcomes(result):
 @pytest.mark.parametrize(
     "settings", [{}, {"threads": 1, "network_runs": 1, "max_tile_side": 64}], ids=["alike", "other"]
 )
-def test_every_kind_of_answer_is_the_same_after_a_restart(serve, kept, images, toy_bundles, settings):
-    monolayer = serve(toy_bundles, **settings).monolayer
+def test_every_kind_of_answer_is_the_same_from_a_service_started_anew(serve, kept, images, toy_bundles, settings):
+    anew = serve(toy_bundles, **settings)
     for folder in kept.values():
-        result = monolayer("verify", folder, "--images", images)
+        result = anew("verify", folder, "--images", images)
         assert result.exit_code == 0, result.output
-    assert "2 of 2 answers are the same" in monolayer("verify", kept["frames"], "--images", images).stdout
+    assert "2 of 2 answers are the same" in anew("verify", kept["frames"], "--images", images).stdout
 
 
-def test_other_pixels_of_the_same_name_are_told_apart(serve, kept, images, blobs, toy_bundles):
+def test_other_pixels_of_the_same_name_are_told_apart(monolayer, kept, images, blobs):
     changed = blobs.copy()
     changed[0, 0] += 1
     (images / "right.png").write_bytes(encode_png(changed))
     (images / "left.png").unlink()
     tifffile.imwrite(images / "left.tif", blobs, compression="zlib")  # the same pixels in another file
-    result = serve(toy_bundles).monolayer("verify", kept["frames"], "--images", images)
+    result = monolayer("verify", kept["frames"], "--images", images)
     assert result.exit_code == 1
     assert "1 of 2 answers are the same" in result.stdout
     assert {name[1]: outcome for name, outcome in outcomes(result).items()} == {
@@ -108,32 +108,34 @@ def test_another_network_of_the_same_name_is_told_apart(serve, kept, images, toy
     card = read_card(bundle)
     files = card.files | {MODEL_NAME: sha256_of_file(bundle / MODEL_NAME)}
     write_card(card.model_copy(update={"files": files}), bundle)
-    monolayer = serve(tmp_path / "others").monolayer
-    result = monolayer("verify", kept["frames"], "--images", images)
+    other = serve(tmp_path / "others")
+    result = other("verify", kept["frames"], "--images", images)
     assert result.exit_code == 1
     assert "0 of 2 answers are the same" in result.stdout
     assert set(outcomes(result).values()) == {"other model"}
     assert "nuclei 1.2.0" in result.stdout
     assert "nuclei 1.3.0" in result.stdout
-    assert monolayer("verify", kept["clusters"], kept["numbers"], "--images", images).exit_code == 0
+    assert other("verify", kept["clusters"], kept["numbers"], "--images", images).exit_code == 0
 
 
-def test_an_answer_that_was_changed_by_hand_is_told_apart(serve, kept, images, toy_bundles):
+def test_an_answer_that_was_changed_by_hand_is_told_apart(monolayer, kept, images):
     path = kept["frames"] / "left.json"
     answer = json.loads(path.read_text())
     answer["instances"][0]["area_px"] += 1
     path.write_text(json.dumps(answer))
-    result = serve(toy_bundles).monolayer("verify", path, "--images", images)
+    result = monolayer("verify", path, "--images", images)
     assert result.exit_code == 1
     assert set(outcomes(result).values()) == {"differs"}
     assert "instances differ" in result.stdout
 
 
-def test_an_answer_that_came_by_http_can_be_verified_too(serve, images, blobs_png, toy_bundles, tmp_path):
-    service, path = serve(toy_bundles), tmp_path / "by_hand.json"
+def test_an_answer_that_came_by_http_can_be_verified_too(address, monolayer, images, blobs_png, tmp_path):
+    path = tmp_path / "by_hand.json"
     options = {"rle": "coco", "image_id": "left", "echo.position": "3", "fallback": "never"}
-    answer = service.http.post("/v1/segment", params=options, files={"image": ("a.png", blobs_png)})
+    answer = httpx2.post(
+        f"{address}/v1/segment", params=options, files={"image": ("a.png", blobs_png)}, timeout=60
+    ).raise_for_status()
     path.write_bytes(answer.content)
-    result = service.monolayer("verify", path, "--images", images)
+    result = monolayer("verify", path, "--images", images)
     assert result.exit_code == 0, result.output
     assert outcomes(result) == {(tmp_path.name, "by_hand.json"): "same"}

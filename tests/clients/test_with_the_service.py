@@ -1,7 +1,6 @@
-"""The library and the command line against the real application, without a port."""
+"""The library and the command line against the program that serves."""
 
 import asyncio
-import contextlib
 import csv
 import io
 import json
@@ -12,13 +11,12 @@ import httpx2
 import numpy as np
 import pytest
 import tifffile
-from starlette.testclient import TestClient
-from tests.clients.real_service import command_line_of
 
 from monolayer_client.async_client import AsyncClient
 from monolayer_client.calls import Form
 from monolayer_client.cli.segment import ONLY_IN
 from monolayer_client.client import Client
+from monolayer_client.connection import DEFAULT_URL
 from monolayer_client.errors import RefusedError, UnavailableError
 from monolayer_client.options import ConfluencyOptions, SegmentOptions
 from monolayer_client.outputs import OutputForm, summary_row, to_object_table, to_summary
@@ -29,25 +27,18 @@ from monolayer_service.media_types import FORM_KINDS
 from monolayer_service.options import Options, acts_of, known_names
 from monolayer_service.settings import Settings
 
-URL = "http://service.test"
-
-
-@pytest.fixture(scope="module")
-def transport(toy_bundles):
-    """Transport to a service with the bundles `nuclei` and `blood`, and no `cells`."""
-    with TestClient(create_app(Settings(models=toy_bundles)), raise_server_exceptions=False) as portal:
-        yield portal._transport
+pytestmark = [pytest.mark.enable_socket, pytest.mark.allow_hosts(["127.0.0.1"])]
 
 
 @pytest.fixture
-def real(transport):
-    with Client(URL, transport=transport) as client:
+def real(address):
+    with Client(address) as client:
         yield client
 
 
 @pytest.fixture
-def monolayer(transport, monkeypatch):
-    return command_line_of(transport, monkeypatch)
+def monolayer(address, command_line_of):
+    return command_line_of(address)
 
 
 def test_the_answer_with_progress_is_the_answer(real, blobs):
@@ -106,14 +97,13 @@ def test_other_forms_hold_the_same_objects(real, blobs_png):
     assert real.segment(blobs_png, format="overlay").startswith(b"\x89PNG")
 
 
-def test_the_python_of_the_documentation_opens_every_form(monkeypatch, real, blobs_png, tmp_path):
+def test_the_python_of_the_documentation_opens_every_form(monkeypatch, address, blobs_png, tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "answers.md").read_text(encoding="utf-8")
     code = page.split("<!-- python -->\n```python\n")[1].split("```\n<!-- /python -->")[0]
     (tmp_path / "frame.tif").write_bytes(blobs_png)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("monolayer_client.client.Client", lambda url: contextlib.nullcontext(real))
     found = {}
-    exec(code, found)  # noqa: S102 - the page is ours
+    exec(code.replace(DEFAULT_URL, address), found)  # noqa: S102 - the page is ours
     assert found["labels"].max() == len(found["rows"]) == len(found["outlines"]) == len(found["rois"]) == 3
     areas = [int(row["area_px"]) for row in found["rows"]]
     assert [outline.area for outline in found["outlines"]] == np.bincount(found["labels"].ravel())[1:].tolist() == areas
@@ -219,11 +209,21 @@ def test_bundles_and_versions_can_be_asked_for(real):
     assert real.is_ready() is True
 
 
+async def test_the_asynchronous_client_asks_for_several_images_at_once(address, real, blobs_png):
+    async with AsyncClient(address) as client:
+        results = await asyncio.gather(*(client.segment(blobs_png, image_id=str(i)) for i in range(6)))
+    assert [result.image_id for result in results] == [str(i) for i in range(6)]
+    expected = real.segment(blobs_png)
+    for result in results:
+        assert result.instances == expected.instances
+        np.testing.assert_array_equal(result.labels(), expected.labels())
+
+
 async def test_the_asynchronous_client_talks_to_the_application_directly(toy_bundles, blobs_png):
     app = create_app(Settings(models=toy_bundles))
     async with (
         app.router.lifespan_context(app),
-        AsyncClient(URL, transport=httpx2.ASGITransport(app)) as client,
+        AsyncClient("http://service.test", transport=httpx2.ASGITransport(app)) as client,
     ):
         results = await asyncio.gather(*(client.segment(blobs_png, image_id=str(i)) for i in range(6)))
     assert [result.image_id for result in results] == [str(i) for i in range(6)]
