@@ -16,16 +16,14 @@ import numpy as np
 import pytest
 import tifffile
 import typer
+from benchmarks.server import running_service
 from docs.made_frames import DOUBLING_HOURS, cut_nuclei, time_lapse
-from starlette.testclient import TestClient
 
 from monolayer_client.cli.app import app as client_app
 from monolayer_client.client import Client
 from monolayer_core.image_io import encode_png
 from monolayer_core.model_card import read_card, sha256_of_file
 from monolayer_export.__main__ import app as export_app
-from monolayer_service.app import create_app
-from monolayer_service.settings import Settings
 from monolayer_trainer.cli.app import app as trainer_app
 
 from .conftest import PAGES, ROOT, Code, code_of
@@ -276,12 +274,11 @@ def test_the_readme_trains_on_corrected_answers_and_serves_what_was_trained(read
     card = read_card(bundle)
     assert card.name == "mine"
     assert card.training_data.objects == objects * card.training_data.images > 0
-    settings = Settings(models=bundle.parent, segment_model="mine")
-    with TestClient(create_app(settings)) as service:
-        image = encode_png(picture)
-        answer = service.post("/v1/segment", content=image, headers={"Content-Type": "image/png"}).json()
-    assert (answer["method"], answer["model"]["name"], answer["fallback"]) == ("unet", "mine", None)
-    assert answer["model"]["sha256"] in {sha256_of_file(file) for file in bundle.glob("*.onnx")}
+    settings = {"MONOLAYER_MODELS": str(bundle.parent), "MONOLAYER_SEGMENT_MODEL": "mine"}
+    with running_service(120, settings) as server, Client(f"http://127.0.0.1:{server.port}") as client:
+        answer = client.segment(encode_png(picture))
+    assert (answer.method, answer.model.name, answer.fallback) == ("unet", "mine", None)
+    assert answer.model.sha256 in {sha256_of_file(file) for file in bundle.glob("*.onnx")}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
