@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import shlex
 import shutil
 import time
 import tomllib
@@ -15,16 +14,12 @@ import httpx2
 import numpy as np
 import pytest
 import tifffile
-import typer
 from benchmarks.server import running_service
 from docs.made_frames import DOUBLING_HOURS, cut_nuclei, time_lapse
 
-from monolayer_client.cli.app import app as client_app
 from monolayer_client.client import Client
 from monolayer_core.image_io import encode_png
 from monolayer_core.model_card import read_card, sha256_of_file
-from monolayer_export.__main__ import app as export_app
-from monolayer_trainer.cli.app import app as trainer_app
 
 from .conftest import PAGES, ROOT, Code, code_of
 
@@ -44,7 +39,7 @@ TYPED = (
 NOT_TYPED = (
     ("*", "sh", r"(\S*/)?pip install |python3 -m venv |\. ", "installs packages; its extras are looked up below"),
     ("*", "sh", r"make ", "makes environments, serves or tests; the target is looked up below"),
-    ("*", "sh", r"docker ", "needs a container engine"),
+    ("*", "sh", r"docker ", "needs a container engine; the stage is looked up below"),
     ("models/*", "sh", r"(\w+=\S+ )?monolayer-", "trains for an hour on images that are not in the repository"),
     ("trust.md", "sh", r"monolayer-|python -m benchmarks", "as those of the models"),
     (
@@ -61,7 +56,8 @@ NOT_TYPED = (
     ("README.md", "json", r"\{", "is made by `make docs`; tests/contract/test_readme.py"),
     ("reference.md", "json", r"\{", "is compared with an answer below"),
 )
-"""Page, language and beginning of code that is not typed, and why; options of commands are looked up all the same."""
+"""Page, language and beginning of code that is not typed, and why; test_commands.py reads the commands of the
+programs all the same."""
 
 ENDLESS = {
     r"monolayer watch ": r"count \d+",
@@ -126,31 +122,18 @@ def test_a_test_that_is_named_instead_is_there(entry):
         assert (ROOT / path).is_file()
 
 
-def known_options(program, command):
-    """The options of a program's command; of the program itself where it has none."""
-    found = typer.main.get_command(
-        {"monolayer": client_app, "monolayer-train": trainer_app, "monolayer-export": export_app}[program]
-    )
-    if program != "monolayer-export":
-        found = found.commands[command]
-    return {option for parameter in found.params for option in (*parameter.opts, *parameter.secondary_opts)}
-
-
-@pytest.mark.parametrize("page", sorted({code.page for code in ALL_CODE}))
-def test_every_option_of_a_command_is_known_to_its_program(page):
-    for code in code_of(page):
-        found = re.match(r"(?:\w+=\S+ )*(monolayer|monolayer-train|monolayer-export) ", code.text)
-        if code.language == "sh" and found:
-            words = shlex.split(code.text[found.end() :])
-            options = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
-            assert options <= known_options(found[1], words[0]), code.text
-
-
 def test_every_make_target_is_there():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = {code.text.split()[1] for code in ALL_CODE if code.text.startswith("make ")}
     assert named
     assert named <= targets
+
+
+def test_every_stage_that_is_built_is_there():
+    stages = set(re.findall(r"^FROM \S+ AS (\w+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
+    built = {re.search(r"--target (\w+)", code.text)[1] for code in ALL_CODE if code.text.startswith("docker build ")}
+    assert built
+    assert built <= stages
 
 
 def test_every_package_and_extra_that_is_installed_is_there():
