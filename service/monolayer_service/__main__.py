@@ -9,13 +9,16 @@ import sys
 import time
 from types import FrameType
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from monolayer_service.app import create_app, reload_bundles, stop_being_ready
 from monolayer_service.connections import protocol_with_patience
-from monolayer_service.settings import Settings
+from monolayer_service.settings import Settings, misspelt_settings
 from monolayer_service.telemetry.logs import configure_logging
+
+log = structlog.get_logger(__name__)
 
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the 60 seconds of common load balancers: the side that reuses a connection should close it."""
@@ -87,6 +90,8 @@ def has_terminal() -> bool:
 def serve(settings: Settings) -> None:
     """Serve until a signal says to stop."""
     configure_logging(settings)
+    for name, meant in misspelt_settings(os.environ).items():
+        log.warning("setting not known", name=name, did_you_mean=meant)
     app = create_app(settings)
     config = uvicorn.Config(
         app,

@@ -4,15 +4,20 @@ Every field is an environment variable with the prefix ``MONOLAYER_`` and carrie
 ``docs/operations.md`` is made from them (``python -m monolayer_service.reference settings``).
 """
 
+import difflib
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "MONOLAYER_"
 SHIPPED_BUNDLES = Path(__file__).parent / "bundles"
+
+_ALIKE = 0.9
+"""How alike two names must be, 0 to 1, for one to be taken for the other misspelt; the common prefix counts."""
 
 Count = Annotated[int, Field(ge=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -139,6 +144,13 @@ class Settings(BaseSettings):
     )
     log_format: Literal["json", "console"] = Field("json", description="Form of the log lines.")
 
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_that_of_a_kubernetes_service(cls, port: object) -> object:
+        """Kubernetes puts ``MONOLAYER_PORT=tcp://…`` into every pod beside a Service that is called `monolayer`."""
+        is_link = isinstance(port, str) and port.startswith("tcp://")
+        return cls.model_fields["port"].default if is_link else port
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if min(self.running_megapixels, self.waiting_megapixels) < self.max_image_megapixels:
@@ -165,3 +177,19 @@ class Settings(BaseSettings):
     def held_bytes(self) -> int:
         """Memory for the bodies of all requests together, in bytes."""
         return self.held_mib * 2**20
+
+
+def misspelt_settings(names: Iterable[str]) -> dict[str, str]:
+    """Say which variables of the environment are none of the settings but look like one, and like which.
+
+    Others that begin alike may be meant for a client, or come from the platform.
+
+    Examples
+    --------
+    >>> misspelt_settings(["MONOLAYER_TREADS", "MONOLAYER_THREADS", "MONOLAYER_URL", "THREADS"])
+    {'MONOLAYER_TREADS': 'MONOLAYER_THREADS'}
+    """
+    known = [f"{PREFIX}{field}".upper() for field in Settings.model_fields]
+    others = sorted({name.upper() for name in names if name.upper().startswith(PREFIX)}.difference(known))
+    nearest = {name: difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE) for name in others}
+    return {name: found[0] for name, found in nearest.items() if found}

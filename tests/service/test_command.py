@@ -4,6 +4,7 @@ import gc
 import signal
 
 import pytest
+import structlog.testing
 import uvicorn
 
 from monolayer_service import __main__ as command
@@ -19,6 +20,18 @@ def test_what_lives_as_long_as_the_process_is_out_of_the_collectors_sight(monkey
     finally:
         gc.unfreeze()
     assert frozen[0] > 10_000
+
+
+def test_a_setting_that_is_misspelt_is_told(monkeypatch, toy_bundles):
+    monkeypatch.setattr(command.Server, "run", lambda server: None)
+    monkeypatch.setattr(command, "configure_logging", lambda settings: None)
+    monkeypatch.setenv("MONOLAYER_TREADS", "4")
+    try:
+        with structlog.testing.capture_logs() as events:
+            command.serve(Settings(models=toy_bundles))
+    finally:
+        gc.unfreeze()
+    assert {"name": "MONOLAYER_TREADS", "did_you_mean": "MONOLAYER_THREADS"}.items() <= events[0].items()
 
 
 @pytest.fixture

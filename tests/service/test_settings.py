@@ -17,7 +17,7 @@ from monolayer_service.compute import (
     plan_compute,
 )
 from monolayer_service.reference import TABLES, render_table
-from monolayer_service.settings import PREFIX, SHIPPED_BUNDLES, Settings
+from monolayer_service.settings import PREFIX, SHIPPED_BUNDLES, Settings, misspelt_settings
 
 
 def test_settings_come_from_the_environment(monkeypatch):
@@ -26,6 +26,22 @@ def test_settings_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("MONOLAYER_DEVICE", "cuda")
     settings = Settings()
     assert (settings.port, settings.models, settings.device) == (9001, Path("/srv/models"), "cuda")
+
+
+def test_the_address_of_a_kubernetes_service_is_not_the_port_to_listen_on(monkeypatch):
+    monkeypatch.setenv("MONOLAYER_PORT", "tcp://10.96.0.17:80")
+    monkeypatch.setenv("MONOLAYER_PORT_80_TCP_ADDR", "10.96.0.17")
+    assert Settings().port == 8000
+
+
+def test_misspelt_settings_are_told_from_variables_of_others():
+    of_others = ["MONOLAYER_URL", "MONOLAYER_SERVICE_HOST", "MONOLAYER_PORT_80_TCP_PROTO", "PATH", "monolayer_port"]
+    assert misspelt_settings(of_others) == {}
+    assert misspelt_settings(["MONOLAYER_BATCHSIZE", "MONOLAYER_MAX_BODY_MB", "Monolayer_Dead_Line_Seconds"]) == {
+        "MONOLAYER_BATCHSIZE": "MONOLAYER_BATCH_SIZE",
+        "MONOLAYER_MAX_BODY_MB": "MONOLAYER_MAX_BODY_MIB",
+        "MONOLAYER_DEAD_LINE_SECONDS": "MONOLAYER_DEADLINE_SECONDS",
+    }
 
 
 @pytest.mark.parametrize(
