@@ -172,6 +172,7 @@ def write_toy_bundle(
     confluency_of: str = "nucleus",
     version: str = "1.2.0",
     tile_sides: Sequence[int] = (64, 128),
+    dynamic_size: bool = True,
     int8_default: bool | None = None,
     float16: bool = False,
 ) -> Path:
@@ -211,6 +212,7 @@ def write_toy_bundle(
             Output(name="distance", role="distance"),
         ),
         tile_sides=tuple(tile_sides),
+        dynamic_size=dynamic_size,
         halo=16,
         divisor=8,
         thresholds=Thresholds(foreground=0.5, seed=0.6, min_area_px=4, max_hole_area_px=16),

@@ -14,7 +14,7 @@ import numpy as np
 from monolayer_core.arrays import ImageUInt8, Predict, PredictStream, Probabilities
 from monolayer_core.input_scale import enlarge, scaled_size, shrink
 from monolayer_core.model_card import ModelCard
-from monolayer_core.tiling import TilePlan, plan_tiles, stream_tiled
+from monolayer_core.tiling import TilePlan, plan_fitted_tiles, plan_tiles, stream_tiled
 
 _FLIPS = tuple((slice(None, None, y), slice(None, None, x)) for y in (1, -1) for x in (1, -1))
 """The image as it is, mirrored left to right, top to bottom, and both; each undoes itself."""
@@ -64,10 +64,24 @@ def predict_probabilities(
     return stream_probabilities(image, card, functools.partial(map, predict), plan, tta=tta, batch_size=batch_size)
 
 
-def plan_prediction(height: int, width: int, card: ModelCard, *, sides: Sequence[int] | None = None) -> TilePlan:
+def plan_prediction(
+    height: int,
+    width: int,
+    card: ModelCard,
+    *,
+    sides: Sequence[int] | None = None,
+    largest_fitted_px: int | None = None,
+) -> TilePlan:
     """Plan the tiles in which the network of a card sees an image of `height` by `width` pixels.
 
-    The plan is one for the size at which it sees the image. `sides` are used instead of the card's where given.
+    The plan is one for the size at which it sees the image.
+
+    Parameters
+    ----------
+    sides : sequence of int, optional
+        Tile sides to use instead of the card's.
+    largest_fitted_px : int, optional
+        Where the network takes any size tiles fit the image instead, with so many pixels at most.
 
     Raises
     ------
@@ -75,6 +89,10 @@ def plan_prediction(height: int, width: int, card: ModelCard, *, sides: Sequence
         No allowed tile is larger than its halo.
     """
     seen = scaled_size(height, width, card.input_scale)
+    if largest_fitted_px is not None and card.dynamic_size:
+        return plan_fitted_tiles(
+            *seen, least_side=card.tile_sides[0], largest_px=largest_fitted_px, halo=card.halo, divisor=card.divisor
+        )
     return plan_tiles(*seen, sides=card.tile_sides if sides is None else sides, halo=card.halo, divisor=card.divisor)
 
 

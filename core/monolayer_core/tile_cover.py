@@ -58,6 +58,11 @@ class Axis:
         further = -(-(min(end, self.padded - self.halo) - reach) // step)
         return 1 + further, reach + (further - 1) * step
 
+    def share(self, count: int, least_side: int, divisor: int) -> int:
+        """Side of the smallest tiles of which `count` cover the axis, or the least side where that is longer."""
+        total = self.padded + 2 * self.halo * (count - 1)
+        return max(least_side, -(-total // (count * divisor)) * divisor)
+
 
 @dataclass(frozen=True)
 class Grid:

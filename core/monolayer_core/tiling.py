@@ -1,9 +1,9 @@
-"""Tiles: which squares of an image the network sees, and which of its answers are kept.
+"""Tiles: which rectangles of an image the network sees, and which of its answers are kept.
 
 Near its edge a tile lacks the surroundings that the network was trained with, so that a border strip of the answer, the
 halo, is thrown away. Three regions describe a tile, each a pair of slices ``(y, x)``::
 
-    read    image coordinates   what the network sees; at the far edges reflected up to the side of the tile
+    read    image coordinates   what the network sees; at the far edges reflected up to the size of the tile
     local   tile coordinates    the part of the answer that is kept
     write   image coordinates   where it goes; the write regions of a plan cover each pixel exactly once
 
@@ -11,6 +11,10 @@ Towards an edge of the image nothing is thrown away: the network saw that edge i
 of the network's divisor, because a network that halves its input several times gives other answers when it is shifted
 by less; at the far edges they are moved inward. So a tile sees what it would see in the whole image, reflected up to
 the next multiple of the divisor, and tiled and untiled answers agree wherever the halo is wide enough.
+
+There are two kinds of plan. `plan_tiles` covers the image with squares of a few sides: for a network or a runtime that
+prepares itself for each size it meets. `plan_fitted_tiles` makes tiles that fit the image: for those that take any size
+as fast as another, where nothing is computed for the sake of a side.
 """
 
 import functools
@@ -23,24 +27,25 @@ import numpy.typing as npt
 
 from monolayer_core.arrays import ImageRegions, Predict, PredictStream, Probabilities, Region, TileBatch
 from monolayer_core.errors import OptionError, PredictionError
-from monolayer_core.tile_cover import Axis, Grid, cheapest_cover
+from monolayer_core.tile_cover import Axis, Rectangle, cheapest_cover
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One square that the network sees.
+    """One rectangle that the network sees.
 
     Attributes
     ----------
-    side : int
-        Height and width of the network's input in pixels.
+    height, width : int
+        Of the network's input in pixels.
     read : tuple of slice
-        Image coordinates of what is seen, at most `side` in each direction; the rest is filled by reflection behind it.
+        Image coordinates of what is seen, at most of that size; the rest is filled by reflection behind it.
     local, write : tuple of slice
         What is kept of the answer, in tile and in image coordinates; both of the same size.
     """
 
-    side: int
+    height: int
+    width: int
     read: Region
     local: Region
     write: Region
@@ -58,18 +63,18 @@ class TilePlan:
     @property
     def computed_px(self) -> int:
         """Pixels that the network computes."""
-        return sum(tile.side**2 for tile in self.tiles)
+        return sum(tile.height * tile.width for tile in self.tiles)
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tile, ...]]:
-        """Give the tiles in groups of one side and of at most `batch_size`."""
-        for side in sorted({tile.side for tile in self.tiles}, reverse=True):
-            same = [tile for tile in self.tiles if tile.side == side]
+        """Give the tiles in groups of one size and of at most `batch_size`."""
+        for size in sorted({(tile.height, tile.width) for tile in self.tiles}, reverse=True):
+            same = [tile for tile in self.tiles if (tile.height, tile.width) == size]
             for first in range(0, len(same), batch_size):
                 yield tuple(same[first : first + batch_size])
 
 
 def plan_tiles(height: int, width: int, *, sides: Sequence[int], halo: int, divisor: int) -> TilePlan:
-    """Plan the tiles of an image so that the network computes few pixels.
+    """Plan square tiles of an image so that the network computes few pixels.
 
     Large tiles cover most of the image and smaller ones strips at the far edges, see `tile_cover`. The plan never
     computes more pixels than one with a single side, and of equally cheap plans it is the one with the fewest tiles.
@@ -94,7 +99,7 @@ def plan_tiles(height: int, width: int, *, sides: Sequence[int], halo: int, divi
     Examples
     --------
     >>> plan = plan_tiles(100, 150, sides=[64, 128], halo=16, divisor=16)
-    >>> [(tile.side, tile.write[0].start, tile.write[1].start) for tile in plan.tiles]
+    >>> [(tile.height, tile.write[0].start, tile.write[1].start) for tile in plan.tiles]
     [(128, 0, 0), (64, 0, 112), (64, 48, 112), (64, 80, 112)]
     >>> plan.tiles[1].read
     (slice(0, 64, None), slice(96, 150, None))
@@ -113,7 +118,71 @@ def plan_tiles(height: int, width: int, *, sides: Sequence[int], halo: int, divi
     rows = Axis(height, _round_up(height, divisor), halo)
     columns = Axis(width, _round_up(width, divisor), halo)
     cover = cheapest_cover(rows, columns, usable)
-    tiles = tuple(tile for grid in cover.grids for tile in _tiles(grid, rows, columns))
+    tiles = tuple(
+        tile for grid in cover.grids for tile in _tiles(grid.rectangle, (grid.side, grid.side), rows, columns)
+    )
+    return TilePlan(height, width, halo if len(tiles) > 1 else 0, tiles)
+
+
+def plan_fitted_tiles(
+    height: int, width: int, *, least_side: int, largest_px: int, halo: int, divisor: int
+) -> TilePlan:
+    """Plan tiles that fit the image: the whole of it as one, or a grid of equal ones.
+
+    Of all grids whose tiles are not larger than allowed the one is taken that computes the fewest pixels, and of these
+    the one with the fewest tiles.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the image in pixels, at least 1.
+    least_side : int
+        No tile is lower or narrower, a multiple of `divisor`: of smaller images the network has never seen any.
+    largest_px : int
+        Most pixels of a tile, where that holds a square of the least side.
+    halo : int
+        Width of the discarded strip in pixels; rounded up to a multiple of `divisor`.
+    divisor : int
+        What height and width of the network's input must be multiples of.
+
+    Raises
+    ------
+    OptionError
+        The image is empty, or the least side is no multiple of the divisor.
+
+    Examples
+    --------
+    >>> (tile,) = plan_fitted_tiles(520, 696, least_side=256, largest_px=1024**2, halo=96, divisor=16).tiles
+    >>> tile.height, tile.width
+    (528, 704)
+    >>> plan = plan_fitted_tiles(2048, 2048, least_side=256, largest_px=1152**2, halo=96, divisor=16)
+    >>> [(tile.height, tile.width) for tile in plan.tiles]
+    [(1120, 1120), (1120, 1120), (1120, 1120), (1120, 1120)]
+    """
+    if height < 1 or width < 1:
+        raise OptionError(f"an image has at least one pixel, not {height} by {width}")
+    if divisor < 1 or halo < 0 or least_side < 1 or least_side % divisor:
+        raise OptionError(f"the least side {least_side} must be a multiple of {divisor}, the halo {halo} not negative")
+    halo = _round_up(halo, divisor)
+    least_side = max(least_side, 2 * halo + divisor)
+    largest_px = max(largest_px, least_side**2)
+    rows = Axis(height, _round_up(height, divisor), halo)
+    columns = Axis(width, _round_up(width, divisor), halo)
+
+    def grids() -> Iterator[tuple[int, int, tuple[int, int]]]:
+        """Give computed pixels, number of tiles, and their size."""
+        for tall in itertools.count(1):
+            tile_height = rows.share(tall, least_side, divisor)
+            widest = largest_px // tile_height // divisor * divisor
+            if widest >= least_side:
+                tile_width = columns.share(columns.count(0, width, widest)[0], least_side, divisor)
+                count = rows.count(0, height, tile_height)[0] * columns.count(0, width, tile_width)[0]
+                yield count * tile_height * tile_width, count, (tile_height, tile_width)
+            if tile_height == least_side:
+                return
+
+    *_, size = min(grids())
+    tiles = tuple(_tiles((0, height, 0, width), size, rows, columns))
     return TilePlan(height, width, halo if len(tiles) > 1 else 0, tiles)
 
 
@@ -125,22 +194,23 @@ def read_tile(image: ImageRegions, tile: Tile, out: TileBatch | None = None) -> 
     image : uint8 (y, x, channel)
     tile : Tile
         Of a plan for an image of this size.
-    out : uint8 (side, side, channel), optional
+    out : uint8 (height, width, channel), optional
         Where to write; a new array where not given.
 
     Returns
     -------
-    uint8 (side, side, channel)
+    uint8 (height, width, channel)
+        Of the tile.
     """
     seen = image[tile.read]
     height, width = seen.shape[:2]
     if out is None:
-        out = np.empty((tile.side, tile.side, image.shape[2]), dtype=np.uint8)
+        out = np.empty((tile.height, tile.width, image.shape[2]), dtype=np.uint8)
     out[:height, :width] = seen
-    if height < tile.side:
-        out[height:, :width] = out[_reflected(height, tile.side), :width]
-    if width < tile.side:
-        out[:, width:] = out[:, _reflected(width, tile.side)]
+    if height < tile.height:
+        out[height:, :width] = out[_reflected(height, tile.height), :width]
+    if width < tile.width:
+        out[:, width:] = out[:, _reflected(width, tile.width)]
     return out
 
 
@@ -154,12 +224,12 @@ def predict_tiled(
     image : uint8 (y, x, channel)
         Normalised image of the size of the plan.
     predict : callable
-        Takes ``(n, side, side, channel)`` uint8, gives ``(n, side, side, output_count)`` uint8.
+        Takes tiles ``(n, y, x, channel)`` uint8, gives ``(n, y, x, output_count)`` uint8.
     plan : TilePlan
     output_count : int
         Outputs of the network.
     batch_size : int
-        Most tiles in one call; tiles of different sides never share one.
+        Most tiles in one call; tiles of different sizes never share one.
 
     Yields
     ------
@@ -230,8 +300,7 @@ def stream_tiles(
     answers = predict(_cut(image, tiles) for image in images for tiles in groups)
     for _ in images:
         for tiles in groups:
-            side = tiles[0].side
-            expected = (len(tiles), side, side, output_count)
+            expected = (len(tiles), tiles[0].height, tiles[0].width, output_count)
             if (answer := next(answers, None)) is None:
                 raise PredictionError(f"the network gave no answer where uint8 {expected} was expected")
             if answer.shape != expected or answer.dtype != np.uint8:
@@ -241,22 +310,24 @@ def stream_tiles(
 
 
 def _cut(image: ImageRegions, tiles: Sequence[Tile]) -> TileBatch:
-    side = tiles[0].side
-    batch = np.empty((len(tiles), side, side, image.shape[2]), dtype=np.uint8)
+    batch = np.empty((len(tiles), tiles[0].height, tiles[0].width, image.shape[2]), dtype=np.uint8)
     for tile, out in zip(tiles, batch, strict=True):
         read_tile(image, tile, out)
     return batch
 
 
-def _tiles(grid: Grid, rows: Axis, columns: Axis) -> Iterator[Tile]:
-    top, bottom, left, right = grid.rectangle
-    across = [(columns.start(first, grid.side), first, end) for first, end in columns.steps(left, right, grid.side)]
-    for y_first, y_end in rows.steps(top, bottom, grid.side):
-        y = rows.start(y_first, grid.side)
+def _tiles(rectangle: Rectangle, size: tuple[int, int], rows: Axis, columns: Axis) -> Iterator[Tile]:
+    """Tiles of one size, row by row, that keep the pixels of a rectangle."""
+    top, bottom, left, right = rectangle
+    height, width = size
+    across = [(columns.start(first, width), first, end) for first, end in columns.steps(left, right, width)]
+    for y_first, y_end in rows.steps(top, bottom, height):
+        y = rows.start(y_first, height)
         for x, x_first, x_end in across:
             yield Tile(
-                side=grid.side,
-                read=(slice(y, min(y + grid.side, rows.length)), slice(x, min(x + grid.side, columns.length))),
+                height=height,
+                width=width,
+                read=(slice(y, min(y + height, rows.length)), slice(x, min(x + width, columns.length))),
                 local=(slice(y_first - y, y_end - y), slice(x_first - x, x_end - x)),
                 write=(slice(y_first, y_end), slice(x_first, x_end)),
             )

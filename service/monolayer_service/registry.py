@@ -249,7 +249,7 @@ def _open(
         precision=network.precision,
     )
     engine = FaultTolerantEngine(network, metrics, batch_size=settings.batch_size)
-    segmenter = OnnxSegmenter(engine, scheduler, max_tile_side=settings.max_tile_side)
+    segmenter = OnnxSegmenter(engine, scheduler, max_tile_side=settings.max_tile_side, fit_tiles=settings.fit_tiles)
     bundle = Bundle(folder.name, segmenter, needs_cuda=settings.device == "cuda", is_displaced=is_displaced)
     if bundle.problem is not None:
         log.error("device missing", bundle=bundle.name, reason=bundle.problem)

@@ -238,7 +238,10 @@ class BundleInfo(Schema):
     )
     precision: Precision | None = Field(description="numbers that the file in use computes in")
     sha256: str | None = Field(description="of the ONNX file in use")
-    tile_sides: list[int] = Field(description="tile sides that are used, in pixels")
+    tile_sides: list[int] = Field(
+        description="sides of square tiles in pixels; on a CPU tiles fit the image (but for OpenVINO), none lower or "
+        "narrower than the first of these"
+    )
     warm_tile_sides: list[int]
     default_of: list[str] = Field(description="calls it answers when none is named")
     card: ModelCard | None

@@ -78,8 +78,14 @@ class Settings(BaseSettings):
         "tile that does not fit its share is computed on the CPU; 0 means no bound.",
     )
     max_tile_side: PositiveInt = Field(
-        1024,
-        description="Largest tile side that is used of those a card allows, in pixels; larger ones need more memory.",
+        1152,
+        description="Largest tile, in pixels of its side, or of the side of a square of as many pixels where tiles fit "
+        "the image; larger ones need more memory.",
+    )
+    fit_tiles: bool = Field(
+        True,
+        description="Whether tiles on a CPU fit the image, which is up to three times as fast; otherwise they are the "
+        "squares that a GPU takes, for replicas with and without one that are to answer alike.",
     )
     idle_memory_mib: Count = Field(
         600, description="Tile sides are warmed at start only while the process stays below this much memory, in MiB."

@@ -112,8 +112,8 @@ def test_mirror_images_go_through_one_stream_that_never_runs_dry_between_them():
 def test_the_plan_is_one_for_the_size_at_which_the_network_sees_the_image():
     toy = card(NUCLEUS, input_scale=0.5, halo=0)
     plan = plan_prediction(128, 60, toy)
-    assert (plan.height, plan.width, [tile.side for tile in plan.tiles]) == (64, 30, [32, 32])
-    assert [tile.side for tile in plan_prediction(128, 60, toy, sides=[64]).tiles] == [64]
+    assert (plan.height, plan.width, [tile.height for tile in plan.tiles]) == (64, 30, [32, 32])
+    assert [tile.height for tile in plan_prediction(128, 60, toy, sides=[64]).tiles] == [64]
 
 
 @pytest.mark.parametrize("missing", [1, 2])

@@ -92,7 +92,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cpu_client(models):
-    app = create_app(Settings(models=models, device="cpu", precision="float32"))
+    app = create_app(Settings(models=models, device="cpu", precision="float32", fit_tiles=False))
     with TestClient(app) as client:
         yield client
 

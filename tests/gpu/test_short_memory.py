@@ -36,7 +36,7 @@ def service(models):
 @pytest.fixture(scope="module")
 def cpu_of_same_tiles(models):
     """The same on the CPU."""
-    app = create_app(Settings(models=models, device="cpu", precision="float32", max_tile_side=256))
+    app = create_app(Settings(models=models, device="cpu", precision="float32", max_tile_side=256, fit_tiles=False))
     with TestClient(app) as client:
         yield client
 

@@ -43,18 +43,30 @@ def test_a_good_bundle_opens_and_predicts_any_allowed_side(bundle):
         answer = network.run(tiles)
         assert answer.shape == (2, side, side, 3)
         assert answer[0, side // 2, side // 2].tolist() == [255, 0, 255]
-    assert TileSize(64, 64) in network.warm_sizes
 
 
-def test_a_session_is_made_once_for_a_size(bundle):
+def test_on_a_cpu_one_session_takes_tiles_of_any_size(bundle):
     network = open_on_cpu(bundle)
+    session = network.open(TileSize(64, 128))
+    assert session.inputs == [("image", "uint8", ("n", "height", "width", 1))]
+    assert session is network.open(TileSize(96, 64))
+    assert network.takes_any_size
+    assert network.is_warm(TileSize(1024, 1024))
+    assert network.warm_sizes == []
+
+
+def test_a_network_of_one_size_has_a_session_of_that_size(toy_bundle, tmp_path):
+    network = open_on_cpu(toy_bundle(tmp_path, "fixed", dynamic_size=False, tile_sides=(64,)))
+    assert network.open(TileSize(64, 64)).inputs == [("image", "uint8", ("n", 64, 64, 1))]
+    assert not network.takes_any_size
+    assert network.warm_sizes == [TileSize(32, 48), TileSize(64, 64)], "the first is that of the test tensors"
+    assert not network.is_warm(TileSize(128, 128))
+
+
+def test_a_session_is_made_once_for_a_size_on_a_gpu(bundle, gpu_up_to_64_px):
+    network = open_bundle(bundle, prefer_cuda=True, threads=NetworkThreads(1, 1))
     assert network.open(TileSize(64, 64)) is network.open(TileSize(64, 64))
-    assert network.open(TileSize(64, 64)) is not network.open(TileSize(128, 128))
-
-
-def test_the_graph_of_a_session_has_its_size_fixed(bundle):
-    session = open_on_cpu(bundle).open(TileSize(64, 128))
-    assert session.inputs == [("image", "uint8", ("n", 64, 128, 1))]
+    assert network.open(TileSize(64, 64)) is not network.open(TileSize(32, 32))
 
 
 def test_threads_are_as_many_as_asked_for(bundle):
@@ -210,7 +222,7 @@ def gpu_up_to_64_px(monkeypatch):
     create, made = sessions.Network._create, []
 
     def pretend(self, key):
-        made.append((key.size.width, key.provider))
+        made.append((key.size and key.size.width, key.provider))
         session = create(self, key._replace(provider=CPU))
         return SessionElsewhere(session) if key.provider == CUDA and key.size.width <= 64 else session
 
@@ -242,8 +254,8 @@ def test_no_session_is_made_on_the_cpu_just_to_trim_it(bundle, gpu_up_to_64_px):
     assert network.trim()
 
 
-def test_a_session_that_was_let_go_is_made_anew(bundle):
-    network = open_on_cpu(bundle)
+def test_a_session_that_was_let_go_is_made_anew(bundle, gpu_up_to_64_px):
+    network = open_bundle(bundle, prefer_cuda=True, threads=NetworkThreads(1, 1))
     session = network.open(TileSize(64, 64))
     network.close(TileSize(64, 64))
     assert TileSize(64, 64) not in network.warm_sizes

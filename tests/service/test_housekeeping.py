@@ -15,6 +15,7 @@ from monolayer_service.housekeeping import Housekeeper, give_back_memory, keep_h
 from monolayer_service.registry import load_registry
 from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.bundle import open_bundle
+from monolayer_service.segmenters.runtime import TileSize
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.metrics import Metrics
 
@@ -152,7 +153,7 @@ def test_a_service_without_networks_has_nothing_of_theirs_to_trim(tmp_path):
 
 def test_all_networks_draw_from_one_arena(toy_bundles):
     session_options = [
-        network.open(next(iter(network.warm_sizes)))._session.get_session_options()
+        network.open(TileSize(64, 64))._session.get_session_options()
         for network in (
             open_bundle(toy_bundles / name, prefer_cuda=False, threads=NetworkThreads(1, 1))
             for name in ("nuclei", "blood")

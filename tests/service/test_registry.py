@@ -10,7 +10,7 @@ from monolayer_service.errors import NotReadyError, UnknownModelError
 from monolayer_service.registry import load_registry
 from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.segmenters.onnx import OnnxSegmenter
-from monolayer_service.segmenters.runtime import CPU, CUDA
+from monolayer_service.segmenters.runtime import CPU, CUDA, TileSize
 from monolayer_service.segmenters.session import Network
 from monolayer_service.settings import Settings
 from monolayer_service.telemetry.metrics import Metrics
@@ -71,14 +71,29 @@ def test_cuda_that_was_asked_for_and_is_not_there_makes_the_service_not_ready(to
     assert registry.require("nuclei").segmenter is not None
 
 
+@pytest.fixture
+def a_session_for_each_size(monkeypatch):
+    """As on a GPU, and with OpenVINO."""
+    monkeypatch.setattr(Network, "_size_of_session", lambda self, size, provider: size)
+
+
+def test_on_a_cpu_one_session_is_ready_for_all_sides_however_little_memory_is_left(toy_bundles):
+    segmenter = load(toy_bundles, idle_memory_mib=1).require("nuclei").segmenter
+    assert all(segmenter.network.is_warm(TileSize(side, side)) for side in (64, 128))
+    assert {key.size for key in segmenter.network._sessions} == {None}
+
+
+@pytest.mark.usefixtures("a_session_for_each_size")
 def test_all_sides_are_warmed_where_memory_allows(toy_bundles):
     assert warm_sides(load(toy_bundles, idle_memory_mib=100_000)) == {"blood": [64, 128], "nuclei": [64, 128]}
 
 
+@pytest.mark.usefixtures("a_session_for_each_size")
 def test_only_the_smallest_sides_are_warmed_where_memory_is_spent(toy_bundles):
     assert warm_sides(load(toy_bundles, idle_memory_mib=1)) == {"blood": [64], "nuclei": [64]}
 
 
+@pytest.mark.usefixtures("a_session_for_each_size")
 def test_only_the_smallest_sides_are_warmed_where_the_system_does_not_tell(toy_bundles, monkeypatch):
     monkeypatch.setattr(registries, "resident_bytes", lambda: None)
     assert warm_sides(load(toy_bundles)) == {"blood": [64], "nuclei": [64]}
@@ -100,6 +115,7 @@ def test_a_side_that_finds_no_gpu_later_makes_the_service_not_ready(toy_bundles,
         registry.check_ready()
 
 
+@pytest.mark.usefixtures("a_session_for_each_size")
 @pytest.mark.parametrize("error", [BundleError("no session"), PredictionError("no run")])
 def test_a_side_that_cannot_be_warmed_stays_cold_and_the_service_starts(toy_bundles, monkeypatch, error):
     warm = OnnxSegmenter.warm

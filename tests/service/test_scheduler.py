@@ -63,7 +63,7 @@ def test_a_frame_starts_beside_a_large_tile_that_is_in_the_network(make_schedule
     assert engine.batches == [[0]], "the slide's next tile waits for its first one"
     engine.let_go.release(2)
     assert slide.result(SECONDS) == [1, 2]
-    assert read(scheduler, 'monolayer_batch_size_tiles_count{side_px="4"}') == 2
+    assert read(scheduler, "monolayer_batch_size_tiles_count") == 4
 
 
 def test_a_slide_goes_on_while_a_guest_is_still_in_the_network(make_scheduler, requests):
@@ -120,8 +120,8 @@ def test_tiles_of_several_requests_share_a_batch(make_scheduler, requests):
         assert values(tile.answer.result(SECONDS) for tile in queued) == [11, 21, 31, 41]
     assert first.result(SECONDS) == [2]
     assert engine.batches == [[1], [10, 20, 30, 40]]
-    assert read(scheduler, 'monolayer_batch_size_tiles_bucket{le="4.0",side_px="4"}') == 2
-    assert read(scheduler, 'monolayer_batch_size_tiles_sum{side_px="4"}') == 5
+    assert read(scheduler, 'monolayer_batch_size_tiles_bucket{le="4.0"}') == 2
+    assert read(scheduler, "monolayer_batch_size_tiles_sum") == 5
 
 
 @contextlib.contextmanager

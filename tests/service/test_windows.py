@@ -57,8 +57,10 @@ def test_the_body_is_the_same_to_the_last_byte(client, many_blobs_png, query, mo
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
-def test_a_large_tiff_is_read_by_rows_and_answered_as_the_decoded_one(client, many_blobs_png, compression, monkeypatch):
-    stream = io.BytesIO()
+def test_a_large_tiff_is_read_by_rows_and_answered_as_the_decoded_one(
+    make_client, many_blobs_png, compression, monkeypatch
+):
+    client, stream = make_client(max_tile_side=128), io.BytesIO()
     pixels = np.tile(decode_image(many_blobs_png).pixels, (3, 1))
     tifffile.imwrite(stream, pixels, compression=compression, rowsperstrip=20)
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from monolayer_service.dependencies import AppServices, Services
 from monolayer_service.registry import Bundle
 from monolayer_service.schemas import BundleInfo, BundleList, ErrorAnswer
+from monolayer_service.segmenters.runtime import TileSize
 
 router = APIRouter(tags=["models"])
 
@@ -38,7 +39,9 @@ def describe(bundle: Bundle, services: Services) -> BundleInfo:
         precision=network.precision if network else None,
         sha256=network.sha256 if network else None,
         tile_sides=list(segmenter.tile_sides) if segmenter else [],
-        warm_tile_sides=[size.width for size in network.warm_sizes if size.height == size.width] if network else [],
+        warm_tile_sides=[side for side in segmenter.tile_sides if segmenter.network.is_warm(TileSize(side, side))]
+        if segmenter
+        else [],
         default_of=[call for call, name in defaults.items() if name == bundle.name],
         card=network.card if network else None,
     )

@@ -225,7 +225,7 @@ class TileScheduler:
                 now = time.monotonic()
                 run, seconds = self._choose(now)
                 if run is not None:
-                    self._metrics.batch_size.labels(run.tiles[0].pixels.shape[1]).observe(len(run.tiles))
+                    self._metrics.batch_size.observe(len(run.tiles))
                     for tile in run.tiles:
                         self._metrics.tile_wait.observe(now - tile.queued_at)
                     self._report_and_wake()

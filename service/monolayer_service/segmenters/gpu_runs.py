@@ -53,4 +53,7 @@ class GpuMemory:
         >>> [memory.of_session(SessionKey(CUDA, TileSize(side, side), 1, 1, 1)) for side in (256, 512, 1024)]
         [100, 400, 1600]
         """
-        return self.network_bytes * key.batch * key.size.height * key.size.width // self.runs_px
+        size = key.size
+        if size is None:
+            raise ValueError("a session on a GPU is made for one size of tiles")
+        return self.network_bytes * key.batch * size.height * size.width // self.runs_px

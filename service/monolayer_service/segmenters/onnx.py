@@ -10,6 +10,7 @@ from monolayer_core.model_card import ModelCard
 from monolayer_core.pipeline import Segmentation, SegmentOptions, interpret, prepare
 from monolayer_core.prediction import VIEWS_OF_TTA, plan_prediction, stream_probabilities
 from monolayer_core.row_source import RowSource, whole
+from monolayer_core.tiling import TilePlan
 from monolayer_core.window_pipeline import interpret_windows, prepare_windows, stream_windows, why_whole
 from monolayer_service.options import Options
 from monolayer_service.scheduler.scheduler import TileScheduler, TileStream
@@ -24,8 +25,11 @@ from monolayer_service.segmenters.session import Network
 class OnnxSegmenter:
     """One bundle's network between core's `prepare` and `interpret`."""
 
-    def __init__(self, engine: FaultTolerantEngine, scheduler: TileScheduler, *, max_tile_side: int) -> None:
+    def __init__(
+        self, engine: FaultTolerantEngine, scheduler: TileScheduler, *, max_tile_side: int, fit_tiles: bool
+    ) -> None:
         self.tile_sides = usable_sides(engine.network.card, max_tile_side)
+        self._largest_fitted_px = max_tile_side**2 if fit_tiles else None
         self._engine = engine
         self._scheduler = scheduler
         if self.network.provider == CUDA:  # a session there holds its memory for good, also that of the test tensors
@@ -74,13 +78,18 @@ class OnnxSegmenter:
             segmentation, device = self._segment_whole(source, choices, work)
         return segmentation, ModelUse(card.name, card.version, self.network.sha256, device)
 
+    def _plan(self, height: int, width: int) -> TilePlan:
+        """Plan tiles that fit the image where any size is as fast as another, else squares of a few sides."""
+        fitted_px = self._largest_fitted_px if self.network.takes_any_size else None
+        return plan_prediction(height, width, self.network.card, sides=self.tile_sides, largest_fitted_px=fitted_px)
+
     def _segment_whole(self, source: RowSource, choices: SegmentOptions, work: Work) -> tuple[Segmentation, str]:
         """Give the objects, and where the network ran."""
         card = self.network.card
         with work.timings.measure("prepare"):
             image = prepare(whole(source), card, choices)
         height, width = image.shape[:2]
-        plan = plan_prediction(height, width, card, sides=self.tile_sides)
+        plan = self._plan(height, width)
         views = VIEWS_OF_TTA if choices.tta else 1
         with self._open(height * width, views * plan.computed_px, work) as stream:
             probabilities = stream_probabilities(image, card, stream.answers, plan, tta=choices.tta)
@@ -94,7 +103,7 @@ class OnnxSegmenter:
         card = self.network.card
         with work.timings.measure("prepare"):
             image = prepare_windows(source, card, choices)
-        plan = plan_prediction(source.height, source.width, card, sides=self.tile_sides)
+        plan = self._plan(source.height, source.width)
         with self._open(source.height * source.width, plan.computed_px, work) as stream:
             answer = stream_windows(image, card, stream.answers, plan, choices)
         with work.timings.measure("postprocess"):

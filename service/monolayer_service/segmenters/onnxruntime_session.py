@@ -107,8 +107,9 @@ class OrtSession:
         # other sizes have left, so that the arena grows with each (a CPU held 1055 MiB with it after tiles of 256, 512
         # and 1024 pixels, 624 MiB without, at the same speed).
         options.enable_mem_pattern = False
-        options.add_free_dimension_override_by_name("height", key.size.height)
-        options.add_free_dimension_override_by_name("width", key.size.width)
+        if key.size is not None:
+            options.add_free_dimension_override_by_name("height", key.size.height)
+            options.add_free_dimension_override_by_name("width", key.size.width)
         # Tiles and answers are uint8 and cross the bus once a run, which takes 6 to 14 % of it: binding them to buffers
         # of the device would spare less, since they have to be copied into and out of these (docs/adr/0016).
         providers = [CPU] if key.provider == CPU else [(key.provider, dict(cuda)), CPU]

@@ -31,7 +31,8 @@ class OpenVinoSession:
 
     def __init__(self, model: bytes, key: SessionKey) -> None:
         graph = _core().read_model(io.BytesIO(model))
-        _fix_size(graph, key.size)
+        if key.size is not None:
+            _fix_size(graph, key.size)
         self.inputs = [_port(port, INPUT_NAME) for port in graph.inputs]
         self.outputs = [_port(port, OUTPUT_NAME) for port in graph.outputs]
         self._compiled = _core().compile_model(

@@ -1,4 +1,4 @@
-"""What every runtime of networks promises: a session for one tile size, and what it is told about it."""
+"""What every runtime of networks promises: a session for one tile size or for all, and what it is told about it."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -27,12 +27,12 @@ class TileSize:
 class SessionKey(NamedTuple):
     """What a session is made for.
 
-    `threads` counts the pool of a session and the thread that calls it; each of further `runs` at once brings one more.
-    `batch` is the number of tiles in each of its runs, or 0 where it takes any.
+    Without a `size` it takes tiles of any. `threads` counts the pool of a session and the thread that calls it; each of
+    further `runs` at once brings one more. `batch` is the number of tiles in each of its runs, or 0 where it takes any.
     """
 
     provider: str
-    size: TileSize
+    size: TileSize | None
     threads: int
     runs: int
     batch: int = 0
@@ -47,7 +47,7 @@ class Port(NamedTuple):
 
 
 class Session(Protocol):
-    """A network ready to run on tiles of one size; may be run by several threads at once."""
+    """A network ready to run on tiles of the size of its key; may be run by several threads at once."""
 
     @property
     def provider(self) -> str:

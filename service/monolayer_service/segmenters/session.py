@@ -1,10 +1,10 @@
 """One network file and its sessions: where providers are decided.
 
-A session is made for one tile size: fixing the symbolic height and width lets the runtime fold the size arithmetic out
-of the graph. On a CPU there is a second one for runs that share the cores with others. On a GPU there is one for each
-number of tiles in a run: ONNX Runtime keeps the plan of each convolution for one shape only, and would plan anew, for
-longer than a run takes, whenever batches of two sizes take turns. What was not warmed at start gets its session when it
-is first needed.
+On a CPU ONNX Runtime takes tiles of any size in one session, as fast as in one that is made for their size; there is a
+second one for runs that share the cores with others. OpenVINO compiles for one size. On a GPU there is a session for
+each size and each number of tiles in a run: ONNX Runtime keeps the plan of each convolution for one shape only, and
+would plan anew, for longer than a run takes, whenever batches of two sizes take turns. What was not warmed at start
+gets its session when it is first needed.
 """
 
 import threading
@@ -19,7 +19,15 @@ from monolayer_core.model_card import ModelCard, Precision
 from monolayer_service.compute import NetworkThreads
 from monolayer_service.segmenters.gpu_runs import GpuMemory
 from monolayer_service.segmenters.onnxruntime_session import OrtSession, cuda_options
-from monolayer_service.segmenters.runtime import CUDA, OPENVINO, PROCESSOR_PROVIDERS, Session, SessionKey, TileSize
+from monolayer_service.segmenters.runtime import (
+    CPU,
+    CUDA,
+    OPENVINO,
+    PROCESSOR_PROVIDERS,
+    Session,
+    SessionKey,
+    TileSize,
+)
 from monolayer_service.settings import CpuRuntime
 
 log = structlog.get_logger(__name__)
@@ -82,10 +90,19 @@ class Network:
         self._lock = threading.Lock()
 
     @property
+    def takes_any_size(self) -> bool:
+        """Whether tiles of any size are as good as any other here: none needs a session of its own."""
+        return self.card.dynamic_size and self.provider == CPU
+
+    @property
     def warm_sizes(self) -> list[TileSize]:
-        """Tile sizes that have a session ready."""
-        sizes = {key.size for key in tuple(self._sessions) if key.provider == self.wanted}
+        """Tile sizes that have a session of their own ready."""
+        sizes = {key.size for key in tuple(self._sessions) if key.provider == self.wanted and key.size is not None}
         return sorted(sizes, key=lambda size: size.height)
+
+    def is_warm(self, size: TileSize) -> bool:
+        """Whether tiles of this size have a session ready."""
+        return any(key.provider == self.wanted and key.size in (None, size) for key in tuple(self._sessions))
 
     def open(self, size: TileSize, provider: str | None = None, *, alone: bool = True, batch: int = 1) -> Session:
         """Give the session for a tile size, made on first use.
@@ -104,16 +121,17 @@ class Network:
         """
         wanted = provider or self.wanted
         threads = self._threads
-        key = SessionKey(wanted, size, threads.alone, 1, batch if wanted == CUDA else 0)
+        key = SessionKey(wanted, self._size_of_session(size, wanted), threads.alone, 1, batch if wanted == CUDA else 0)
         if not alone and wanted == self.processor:
-            key = SessionKey(wanted, size, threads.shared, threads.runs)
+            key = key._replace(threads=threads.shared, runs=threads.runs)
         if (session := self._sessions.get(key)) is not None:
             return session
         with self._lock:  # of the requests that need a new size at once, one makes its session
             if (session := self._sessions.get(key)) is None:
                 session = self._create(key)
                 if session.provider != wanted:
-                    key_there = key._replace(provider=self.processor, batch=0)
+                    size_there = self._size_of_session(size, self.processor)
+                    key_there = key._replace(provider=self.processor, size=size_there, batch=0)
                     if session.provider != self.processor:
                         session = self._create(key_there)
                     log.warning("provider not usable", model=self.card.name, wanted=wanted, actual=session.provider)
@@ -179,7 +197,9 @@ class Network:
         PredictionError
             The runtime failed.
         """
-        sessions = [(key.size, session) for key, session in tuple(self._sessions.items()) if session.provider != CUDA]
+        least = TileSize(self.card.tile_sides[0], self.card.tile_sides[0])
+        held = [(key.size or least, session) for key, session in tuple(self._sessions.items())]
+        sessions = [(size, session) for size, session in held if session.provider != CUDA]
         for size, session in sorted(sessions, key=lambda pair: pair[0].height * pair[0].width):
             try:
                 if session.trim(np.zeros((1, size.height, size.width, self.card.channel_count), np.uint8)):
@@ -187,6 +207,9 @@ class Network:
             except Exception as error:
                 raise PredictionError(f"the network {self.card.name} failed: {error}") from error
         return False
+
+    def _size_of_session(self, size: TileSize, provider: str) -> TileSize | None:
+        return None if provider == CPU and self.card.dynamic_size else size
 
     def _create(self, key: SessionKey) -> Session:
         try:

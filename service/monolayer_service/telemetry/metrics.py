@@ -96,8 +96,7 @@ class Metrics:
         )
         self.batch_size = Histogram(
             "monolayer_batch_size_tiles",
-            "Tiles in one run of a network, by the side of the tiles.",
-            ["side_px"],
+            "Tiles in one run of a network.",
             buckets=_TILES,
             registry=self.registry,
         )

@@ -10,6 +10,7 @@ import pytest
 
 from monolayer_service.app import create_app, reload_bundles
 from monolayer_service.registry import Registry
+from monolayer_service.segmenters.runtime import TileSize
 from monolayer_service.segmenters.session import Network
 from monolayer_service.settings import Settings
 
@@ -44,7 +45,7 @@ async def test_a_request_ends_with_the_bundle_it_began_with_and_then_the_old_one
     service, replace, blobs_png, held_network
 ):
     old = weakref.ref(service.networks["nuclei"])
-    session = weakref.ref(old().open(old().warm_sizes[0]))
+    session = weakref.ref(old().open(TileSize(64, 64)))
     entered, go_on = held_network()
     running = [asyncio.create_task(service.post(blobs_png)) for _ in range(2)]
     waiting = [asyncio.create_task(service.post(blobs_png, model="nuclei")) for _ in range(4)]
