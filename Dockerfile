@@ -20,6 +20,7 @@ FROM python:${PYTHON} AS cpu
 ENV PATH=/opt/monolayer/bin:$PATH \
     MONOLAYER_HOST=0.0.0.0 \
     MONOLAYER_PORT=8000 \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 COPY --from=build /opt/monolayer /opt/monolayer

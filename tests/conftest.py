@@ -25,6 +25,10 @@ from monolayer_core.model_card import (
     sha256_of_file,
     write_card,
 )
+from monolayer_core.runtime_telemetry import disable_runtime_telemetry
+
+# Before a test module imports ONNX Runtime itself: tests reach nothing outside.
+disable_runtime_telemetry()
 
 # A busy machine is no reason to fail, and a failure should come again: the examples are the same every time.
 settings.register_profile("monolayer", deadline=None, derandomize=True)

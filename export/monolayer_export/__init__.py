@@ -1,1 +1,5 @@
 """Turns a training run into a verified ONNX bundle."""
+
+from monolayer_core.runtime_telemetry import disable_runtime_telemetry
+
+disable_runtime_telemetry()  # here, since no module of this package can import a runtime earlier
