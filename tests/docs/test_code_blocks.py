@@ -129,11 +129,26 @@ def test_every_make_target_is_there():
     assert named <= targets
 
 
+def told_to_operators():
+    """The whole text of every page, and of what lies beside the configurations of load balancers."""
+    return [page.read_text(encoding="utf-8") for page in (*PAGES.values(), ROOT / "deploy" / "README.md")]
+
+
 def test_every_stage_that_is_built_is_there():
     stages = set(re.findall(r"^FROM \S+ AS (\w+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
-    built = {re.search(r"--target (\w+)", code.text)[1] for code in ALL_CODE if code.text.startswith("docker build ")}
+    # In sentences too. The target of `monolayer series` is a number.
+    built = {stage for text in told_to_operators() for stage in re.findall(r"--target[ =]([a-z][\w-]*)", text)}
     assert built
     assert built <= stages
+
+
+def test_every_runtime_that_an_image_is_built_for_reaches_the_build():
+    sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    built = {runtime for text in told_to_operators() for runtime in re.findall(r"--build-arg RUNTIME=(\w+)", text)}
+    assert built
+    for runtime in built:
+        assert f"!requirements/service-{runtime}.txt" in sent
+        assert (ROOT / "requirements" / f"service-{runtime}.txt").is_file()
 
 
 def test_every_package_and_extra_that_is_installed_is_there():
