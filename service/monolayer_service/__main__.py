@@ -1,21 +1,24 @@
 """``monolayer-serve``: run the service under uvicorn."""
 
 import argparse
+import contextlib
 import gc
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from types import FrameType
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from pydantic import ValidationError
 
 from monolayer_service.app import create_app, reload_bundles, stop_being_ready
 from monolayer_service.connections import protocol_with_patience
-from monolayer_service.settings import Settings, misspelt_settings
+from monolayer_service.settings import Settings, misspelt_settings, problems_of
 from monolayer_service.telemetry.logs import configure_logging
 
 log = structlog.get_logger(__name__)
@@ -115,9 +118,20 @@ def serve(settings: Settings) -> None:
     Server(config, app, settings.drain_seconds).run()
 
 
+@contextlib.contextmanager
+def wrong_settings_told() -> Iterator[None]:
+    """End the program with exit status 2, and a line for each setting that is wrong."""
+    try:
+        yield
+    except ValidationError as error:
+        sys.stderr.writelines(f"monolayer-serve: {problem}\n" for problem in problems_of(error))
+        sys.exit(2)
+
+
 def main() -> None:
     """Entry point of the command."""
-    settings = Settings()
+    with wrong_settings_told():
+        settings = Settings()
     parser = argparse.ArgumentParser(
         prog="monolayer-serve",
         description="Serve masks, counts and confluency over HTTP. Everything else is set by MONOLAYER_* variables.",
@@ -125,7 +139,11 @@ def main() -> None:
     parser.add_argument("--host", default=settings.host, help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=settings.port, help="port to listen on (default: %(default)s)")
     arguments = parser.parse_args()
-    serve(settings.model_copy(update={"host": arguments.host, "port": arguments.port}))
+    with wrong_settings_told():
+        settings = Settings(host=arguments.host, port=arguments.port)
+    # Asked by SIGINT uvicorn stops as it does for SIGTERM, and then raises what Python would have raised at once.
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(settings)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "MONOLAYER_"
@@ -161,12 +161,15 @@ class Settings(BaseSettings):
     def _check(self) -> Self:
         if min(self.running_megapixels, self.waiting_megapixels) < self.max_image_megapixels:
             raise ValueError(
-                "running_megapixels and waiting_megapixels must each hold one image of max_image_megapixels"
+                "MONOLAYER_RUNNING_MEGAPIXELS and MONOLAYER_WAITING_MEGAPIXELS must each hold one image of "
+                "MONOLAYER_MAX_IMAGE_MEGAPIXELS"
             )
         if self.held_mib < self.max_body_mib:
-            raise ValueError("held_mib must hold one body of max_body_mib")
+            raise ValueError("MONOLAYER_HELD_MIB must hold one body of MONOLAYER_MAX_BODY_MIB")
         if self.cpu_runtime == "openvino" and find_spec("openvino") is None:
-            raise ValueError('cpu_runtime is openvino, which is not installed: pip install "./service[cpu,openvino]"')
+            raise ValueError(
+                'MONOLAYER_CPU_RUNTIME is openvino, which is not installed: pip install "./service[cpu,openvino]"'
+            )
         return self
 
     @property
@@ -183,6 +186,18 @@ class Settings(BaseSettings):
     def held_bytes(self) -> int:
         """Memory for the bodies of all requests together, in bytes."""
         return self.held_mib * 2**20
+
+
+def problems_of(error: ValidationError) -> list[str]:
+    """Say what is wrong with settings, a line for each problem, by the names of their variables."""
+    lines = []
+    for problem in error.errors():
+        if problem["loc"]:
+            name = f"{PREFIX}{problem['loc'][0]}".upper()
+            lines.append(f"{name}={problem['input']!r}: {problem['msg']}")
+        else:  # of settings that do not go together; the message names them
+            lines.append(problem["msg"].removeprefix("Value error, "))
+    return lines
 
 
 def misspelt_settings(names: Iterable[str]) -> dict[str, str]:

@@ -188,3 +188,17 @@ def test_a_server_whose_terminal_is_closed_stops(toy_bundles, running_server):
     os.close(ours)
     assert server.process.wait(60) == 0
     assert server.stop() == 0
+
+
+@pytest.mark.fault("Ctrl-C (SIGINT)", "it stops as on SIGTERM, and the last line of its log is one as all others")
+@pytest.mark.parametrize("drain_seconds", [0, 0.1])
+def test_a_server_that_is_interrupted_stops_without_a_traceback(toy_bundles, running_server, drain_seconds):
+    def interrupt_as_usual():  # the tests themselves may run in the background, where it is ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    options = {"preexec_fn": interrupt_as_usual}
+    server = running_server(toy_bundles, process_options=options, drain_seconds=drain_seconds)
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(60) == 0
+    assert server.stop() == 0
+    assert [event for event in server.events() if event["level"] in ("warning", "error", "critical")] == []

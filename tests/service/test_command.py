@@ -34,6 +34,51 @@ def test_a_setting_that_is_misspelt_is_told(monkeypatch, toy_bundles):
     assert {"name": "MONOLAYER_TREADS", "did_you_mean": "MONOLAYER_THREADS"}.items() <= events[0].items()
 
 
+WRONG = {
+    "one": (
+        {"THREADS": "abc"},
+        (),
+        ["MONOLAYER_THREADS='abc': Input should be a valid integer, unable to parse string as an integer"],
+    ),
+    "two": (
+        {"DEVICE": "tpu", "MAX_BODY_MIB": "0"},
+        (),
+        [
+            "MONOLAYER_DEVICE='tpu': Input should be 'auto', 'cpu' or 'cuda'",
+            "MONOLAYER_MAX_BODY_MIB='0': Input should be greater than 0",
+        ],
+    ),
+    "that do not go together": (
+        {"HELD_MIB": "10"},
+        (),
+        ["MONOLAYER_HELD_MIB must hold one body of MONOLAYER_MAX_BODY_MIB"],
+    ),
+    "an option": ({}, ("--port", "70000"), ["MONOLAYER_PORT=70000: Input should be less than or equal to 65535"]),
+}
+
+
+@pytest.mark.parametrize(("variables", "arguments", "problems"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_settings_end_the_start_with_a_line_each(monkeypatch, capsys, variables, arguments, problems):
+    monkeypatch.setattr("sys.argv", ["monolayer-serve", *arguments])
+    monkeypatch.setattr(command, "serve", lambda settings: pytest.fail("served with wrong settings"))
+    for name, value in variables.items():
+        monkeypatch.setenv(f"MONOLAYER_{name}", value)
+    with pytest.raises(SystemExit) as end:
+        command.main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err.splitlines() == [f"monolayer-serve: {problem}" for problem in problems]
+
+
+def test_options_of_the_command_overrule_the_environment(monkeypatch):
+    served = []
+    monkeypatch.setattr("sys.argv", ["monolayer-serve", "--port", "0"])
+    monkeypatch.setattr(command, "serve", served.append)
+    monkeypatch.setenv("MONOLAYER_PORT", "9001")
+    monkeypatch.setenv("MONOLAYER_HOST", "127.0.0.2")
+    command.main()
+    assert [(settings.host, settings.port) for settings in served] == [("127.0.0.2", 0)]
+
+
 @pytest.fixture
 def server(monkeypatch):
     """A server that counts its reloads and is never started."""
