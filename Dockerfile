@@ -30,6 +30,6 @@ WORKDIR /
 # The image proves while it is built that it holds all the service imports.
 RUN python -c "import monolayer_service.app"
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"MONOLAYER_PORT\"]}/livez', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
+    CMD ["python", "-m", "monolayer_service.probe"]
 ENTRYPOINT ["monolayer-serve"]

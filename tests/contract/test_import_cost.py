@@ -10,6 +10,10 @@ CASES = {
         "monolayer_service.app",
         {"tensorflow", "keras", "tf2onnx", "matplotlib", "sklearn", "openvino"},
     ),
+    "the image's health check loads nothing that computes or serves": (
+        "monolayer_service.probe",
+        {"cv2", "fastapi", "numpy", "onnxruntime", "scipy", "starlette", "structlog", "uvicorn"},
+    ),
     "the trainer loads no web framework": (
         "monolayer_trainer.__main__",
         {"fastapi", "starlette", "uvicorn", "onnxruntime"},
