@@ -2,18 +2,22 @@ import contextlib
 import io
 import json
 import logging
+import re
 import struct
+import threading
 import warnings
 
 import cv2
 import numpy as np
 import pytest
 import structlog
+import structlog.testing
 import tifffile
 from asgi_correlation_id import correlation_id
 
 from monolayer_core.errors import ImageError, PredictionError
 from monolayer_core.image_io import decode_image
+from monolayer_service import dependencies
 from monolayer_service.cancellation import Cancellation
 from monolayer_service.scheduler.scheduler import TileScheduler
 from monolayer_service.scheduler.tile_queue import TileOutcome
@@ -215,3 +219,35 @@ def test_timings_may_be_read_while_a_late_thread_adds_to_them():
         pass
     assert [stage for stage, _ in read] == ["queue"]
     assert [part.split(";")[0] for part in timings.header().split(", ")] == ["decode", "queue", "inference"]
+
+
+def test_a_stage_that_is_open_counts_as_far_as_it_has_come():
+    timings = Timings()
+    with timings.measure("queue"):
+        pass
+    with timings.measure("decode"):
+        assert list(timings.seconds) == ["queue", "decode"]
+        assert re.fullmatch(r"queue;dur=\d+\.\d, decode;dur=\d+\.\d", timings.header())
+        before = timings.seconds
+    assert timings.seconds["queue"] == before["queue"]
+    assert timings.seconds["decode"] >= before["decode"]
+
+
+def test_the_stage_in_which_a_deadline_passed_is_told(make_client, post_png, monkeypatch):
+    go_on, decode = threading.Event(), dependencies.decode
+
+    def wait_and_decode(*arguments):
+        assert go_on.wait(60)
+        return decode(*arguments)
+
+    monkeypatch.setattr(dependencies, "decode", wait_and_decode)
+    client = make_client(deadline_seconds=0.05, deadline_seconds_per_megapixel=0.01)
+    with structlog.testing.capture_logs() as events:
+        answer = post_png(client)
+    go_on.set()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline_exceeded")
+    told = {stage: float(ms) for stage, ms in re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"])}
+    assert list(told) == ["upload", "queue", "decode"]
+    assert told["decode"] >= 40
+    [line] = [event for event in events if event["event"] == "request"]
+    assert line["decode_seconds"] >= 0.04
