@@ -26,6 +26,9 @@ GPU := .venv-gpu
 PROJECTS := pyproject.toml $(wildcard */pyproject.toml)
 PIP_INSTALL = python -m pip install --disable-pip-version-check --quiet
 
+# Whatever a recipe starts reports nothing to the makers of the runtime, also what imports it before our own packages.
+export ORT_DISABLE_TELEMETRY := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-fuzz test-faults test-deploy test-clients client-programs format lint types imports pytest test-gpu bench bench-gpu bench-peers overload soak train export evaluate docs pictures site lock image-lint clean
 
