@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from monolayer_service.content_disposition import read_disposition
 from monolayer_service.errors import BadBodyError
 
 MAX_TEXT_FIELDS = 8
@@ -68,11 +69,10 @@ class _Collector:
             self._disposition = self._header_value
 
     def on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        if b"name" not in options:
+        name, file_name = read_disposition(self._disposition)
+        if name is None:
             raise BadBodyError("a part of the multipart body has no name")
-        file_name = options.get(b"filename")
-        self.parts.append(Part(text_of(options[b"name"]), None if file_name is None else text_of(file_name)))
+        self.parts.append(Part(name, file_name))
         if sum(part.file_name is not None for part in self.parts) > self._max_files:
             raise BadBodyError(f"the multipart body holds more files than the {self._max_files} that are taken at once")
         if sum(part.file_name is None for part in self.parts) > MAX_TEXT_FIELDS:
@@ -130,11 +130,3 @@ async def read_parts(content_type: str, chunks: AsyncIterable[bytes], *, max_fil
     if not collector.is_complete:
         raise BadBodyError("the multipart body ends early")
     return collector.parts
-
-
-def text_of(value: bytes) -> str:
-    """Read a name as UTF-8, or byte by byte where it is none."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

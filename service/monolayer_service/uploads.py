@@ -11,7 +11,6 @@ import io
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from email.message import Message
 from pathlib import PurePosixPath, PureWindowsPath
 
 from starlette.concurrency import run_in_threadpool
@@ -21,9 +20,10 @@ from monolayer_core.errors import EmptyImageError, ImageTooLargeError
 from monolayer_service.admission.limits import SLOW_UPLOAD_SECONDS, SLOWEST_UPLOAD_BYTES_PER_SECOND
 from monolayer_service.admission.ticket import Ticket
 from monolayer_service.containment import contained
+from monolayer_service.content_disposition import read_disposition
 from monolayer_service.errors import BadBodyError, MediaTypeError, UnknownOptionError, UploadTimeoutError
 from monolayer_service.json_image import decode_json_image
-from monolayer_service.multipart import Part, read_parts, text_of
+from monolayer_service.multipart import Part, read_parts
 from monolayer_service.options import IMAGE_ID_PATTERN, MAX_IMAGE_ID_CHARACTERS
 
 MULTIPART = "multipart/form-data"
@@ -105,7 +105,8 @@ async def read_image(request: Request, ticket: Ticket, limits: BodyLimits) -> Up
             f"the media type {media_type or 'of the body (none was given)'} is not read; send {accepted}"
         )
     data = await (_read_json if media_type == JSON else _read_raw)(request, ticket, limits)
-    return _not_empty(UploadedFile(data, _file_name(request)))
+    disposition = request.headers.get("content-disposition", "").encode("latin-1")
+    return _not_empty(UploadedFile(data, read_disposition(disposition).file_name))
 
 
 async def read_images(request: Request, ticket: Ticket, limits: BodyLimits) -> list[UploadedFile]:
@@ -153,19 +154,6 @@ async def read_tables(request: Request, ticket: Ticket, limits: BodyLimits) -> U
     if SUBMISSION_FIELD not in tables:
         raise BadBodyError(f"there is no form field {SUBMISSION_FIELD!r} in the body")
     return UploadedTables(**tables)
-
-
-def _file_name(request: Request) -> str | None:
-    """Read the file name in ``Content-Disposition``, also one of other letters than ASCII (RFC 6266).
-
-    None where there is none that can be read.
-    """
-    message = Message()
-    message["Content-Disposition"] = text_of(request.headers.get("content-disposition", "").encode("latin-1"))
-    try:
-        return message.get_filename()
-    except ValueError:  # an encoding of its own that the name does not have
-        return None
 
 
 def _media_type(request: Request) -> str:

@@ -153,6 +153,7 @@ def test_a_coco_data_set_has_the_name_of_the_file_that_was_sent(client, blobs_pn
     [
         ('attachment; filename="A1 b.png"', "A1 b.png"),
         ("attachment; filename=ß.png".encode(), "ß.png"),
+        ("attachment; filename=\"A1 b.png\"; filename*=UTF-8''%C3%9F.png", "ß.png"),
         ("inline", None),
         ("attachment; filename*=punycode''%C3%9F", None),
         (b"\xff;;=;filename*0*=", None),

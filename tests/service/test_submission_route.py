@@ -59,6 +59,21 @@ def test_failed_images_are_left_out_and_named_when_the_caller_says_so(client, bl
     assert answer.headers["x-skipped"] == f"{quote('täxt, a', safe=' ')}, cut"
 
 
+def test_images_go_by_their_extended_names(client, blobs_png):
+    """As .NET sends them, which encodes the plain names as in e-mails."""
+    extended = ["=?utf-8?B?5pelLnBuZw==?=\"; filename*=utf-8''%E6%97%A5.png", "x.png\"; filename*=utf-8''%C3%9F.png"]
+    parts = [
+        f'--edge\r\nContent-Disposition: form-data; name=images; filename="{name}\r\n\r\n'.encode() + blobs_png
+        for name in extended
+    ]
+    answer = client.post(
+        "/v1/submission",
+        content=b"\r\n".join([*parts, b"--edge--\r\n"]),
+        headers={"Content-Type": "multipart/form-data; boundary=edge"},
+    )
+    assert list(read_submission(io.StringIO(answer.text))) == ["\u65e5", "ß"]
+
+
 def test_when_every_image_is_skipped_the_table_is_its_header(client):
     answer = submit(client, ("a.png", b"hello there"), on_error="skip")
     assert answer.status_code == 200

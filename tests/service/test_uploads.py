@@ -50,11 +50,51 @@ async def test_parts_are_the_same_however_the_body_is_cut(step):
         ('name="i"; filename="Ω.png"'.encode(), "Ω.png"),
         (b'name="i"; filename="\xe4.png"', "ä.png"),
         (b'name="i"; filename=""', ""),
+        (b"name=i; filename=\"=?utf-8?B?5pelLnBuZw==?=\"; filename*=utf-8''%E6%97%A5.png", "\u65e5.png"),
+        (b"name=i; filename*=UTF-8''a%20b.png", "a b.png"),
+        (b"name=i; FileName* = \"iso-8859-1'en'%E4.png\"; filename=a.png", "\u00e4.png"),
+        (b"name=i; filename=a.png; filename*=UTF-8''%E4.png", "a.png"),
+        (b"name=i; filename=a.png; filename*=UTF-8''%E4.png; filename*=UTF-8''b.png", "b.png"),
+        (b"name=i; filename=a.png; filename*=UTF-8''b%2.png", "a.png"),
+        (b"name=i; filename=a.png; filename*=UTF-8''", "a.png"),
+        (b"name=i; filename=a.png; filename*=utf-16''b.png", "a.png"),
+        (b"name=i; filename=a.png; filename*=b.png", "a.png"),
+        (b"name=i; filename=\"a; filename*=UTF-8''b.png\"", "a; filename*=UTF-8''b.png"),
+        (b'name=i; filename="a\\"; filename*=UTF-8\'\'b.png"', "a\"; filename*=UTF-8''b.png"),
+        (b"name=i; filename*=punycode''a.png", None),
     ],
-    ids=["utf-8", "latin-1", "empty"],
+    ids=[
+        "utf-8",
+        "latin-1",
+        "empty",
+        "extended beside one encoded as in e-mails",
+        "extended alone",
+        "extended, in quotes",
+        "extended, not in its encoding",
+        "extended, the first that can be read",
+        "extended, a broken escape",
+        "extended, empty",
+        "extended, another encoding",
+        "extended, no encoding",
+        "within quotes",
+        "within quotes behind an escaped one",
+        "extended alone, another encoding",
+    ],
 )
 async def test_file_names_are_read_as_they_come(disposition, file_name):
     assert (await parse(body((disposition, b"x"))))[0].file_name == file_name
+
+
+async def test_a_raw_body_is_called_what_a_part_would_be_called():
+    letter = Letter(b"x", "image/png")
+    letter.headers["content-disposition"] = "attachment; filename=\"=?utf-8?B?4pel?=\"; filename*=utf-8''%E6%97%A5.png"
+    assert (await read(letter)).file_name == "\u65e5.png"
+
+
+async def test_the_extended_name_of_a_file_is_bounded_as_every_name_is():
+    names = ["..%2F..%2Fetc%2Fpasswd", "%2E%2E", "%3D1%2B1.png", "a%E2%80%AEb.png", "x" * 256]
+    letters = [Letter(body((b"name=image; filename*=UTF-8''" + name.encode(), b"x")), FORM) for name in names]
+    assert [(await read(letter)).file_name for letter in letters] == ["passwd", None, None, None, None]
 
 
 async def test_headers_of_one_part_do_not_leak_into_the_next():
