@@ -207,6 +207,28 @@ def test_channel_picks_one_colour_of_an_rgb_picture():
         assert image.pixels.flags.c_contiguous
 
 
+def test_alpha_is_no_channel():
+    alpha = np.full((21, 34, 1), 7, dtype=np.uint8)
+    four, two = (np.concatenate([array, alpha], axis=2) for array in (COLOUR, GREY[..., None]))
+    apart = {"photometric": "rgb", "planarconfig": "separate", "extrasamples": ["unassalpha"]}
+    bgra = np.ascontiguousarray(four[..., [2, 1, 0, 3]])
+    for data in (cv2.imencode(".png", bgra)[1].tobytes(), npy(four), tiff(four.transpose(2, 0, 1), **apart)):
+        np.testing.assert_array_equal(decode_image(data, ReadOptions(channel=2)).pixels, COLOUR[..., 2])
+        with pytest.raises(OptionError, match=r"^channel=3 is outside the image, which has 3 colour samples$"):
+            decode_image(data, ReadOptions(channel=3))
+        with pytest.raises(OptionError, match=r"no colour sample 'alpha': .*; choose one with channel=0\.\.2$"):
+            decode_image(data, ReadOptions(channel="alpha"))
+    grey = tiff(two, photometric="minisblack", planarconfig="contig", extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(decode_image(grey, ReadOptions(channel=0)).pixels, GREY)
+    with pytest.raises(OptionError, match=r"^channel=1 is outside the image, which has 1 colour sample$"):
+        decode_image(grey, ReadOptions(channel=1))
+
+
+def test_samples_that_the_caller_calls_channels_are_all_channels():
+    four = np.concatenate([COLOUR, GREY[..., None]], axis=2)
+    np.testing.assert_array_equal(decode_image(npy(four), ReadOptions(axes="YXC", channel=3)).pixels, GREY)
+
+
 @pytest.mark.parametrize("option", ["channel", "z", "t"])
 def test_an_index_outside_the_image_is_refused(option):
     assert decode_image(encode_png(GREY), ReadOptions(**{option: 0})).channels == 1

@@ -112,7 +112,7 @@ def choose_plane(
     """Give a position for each axis: an index, `MAXIMUM` along Z, None for Y, X and S.
 
     Axes of length 1 need no choice, nor those of which the file holds `only` one index. Where there are colour samples
-    and no channels to choose from, ``channel`` picks a sample.
+    and no channels to choose from, ``channel`` picks one of the colours, of which alpha is none.
 
     Raises
     ------
@@ -140,7 +140,8 @@ def choose_plane(
         names = channel_names if letter == "C" else ()
         chosen[letter] = 0
         if letter == "C" and length == 1 and "S" in lengths and wanted is not None and wanted not in names:
-            chosen["S"] = _position(option, wanted, "S", lengths["S"], names if isinstance(wanted, str) else ())
+            colours = count_colours(lengths["S"])
+            chosen["S"] = _position(option, wanted, "S", colours, names if isinstance(wanted, str) else ())
         elif wanted is not None:
             chosen[letter] = _position(option, wanted, letter, length, names)
         elif letter in only:
@@ -150,6 +151,17 @@ def choose_plane(
     if missing:
         raise AmbiguousAxesError("; ".join(missing))
     return tuple(None if letter in "YX" else 0 if letter == UNKNOWN_AXIS else chosen.get(letter) for letter in axes)
+
+
+def count_colours(samples: int) -> int:
+    """Say how many of the samples of a pixel are colours: the second of two and the fourth of four are alpha.
+
+    Examples
+    --------
+    >>> [count_colours(samples) for samples in (1, 2, 3, 4)]
+    [1, 1, 3, 3]
+    """
+    return samples - 1 if samples in (2, 4) else samples
 
 
 def describe_choice(axes: str, positions: tuple[Position, ...], channel_names: Sequence[str] = ()) -> ChosenPlane:

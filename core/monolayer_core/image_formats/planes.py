@@ -12,7 +12,7 @@ import numpy as np
 
 from monolayer_core.arrays import Pixels
 from monolayer_core.errors import AmbiguousAxesError, UnusableImageError
-from monolayer_core.image_formats.axes import MAXIMUM, Position
+from monolayer_core.image_formats.axes import MAXIMUM, Position, count_colours
 from monolayer_core.image_formats.stored import RowReader
 
 
@@ -113,7 +113,8 @@ def _grey_or_rgb(plane: Pixels, letters: str) -> Pixels:
     samples = plane.shape[2]
     if samples > 4:
         raise AmbiguousAxesError(f"{samples} samples are no colour: name them channels with axes=YXC and choose one")
-    return plane[..., 0] if samples < 3 else plane[..., :3]  # grey, grey and alpha, RGB, RGB and alpha
+    colours = count_colours(samples)
+    return plane[..., 0] if colours == 1 else plane[..., :colours]
 
 
 def _finish(plane: Pixels) -> Pixels:
