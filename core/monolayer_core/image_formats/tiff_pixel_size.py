@@ -1,10 +1,11 @@
 """How large a pixel is on the specimen, from what a TIFF file says.
 
 Four places are asked, the most explicit first: PhysicalSizeX and Y of OME-XML, ``MPP`` (micrometres per pixel) of
-Aperio's slides, the ``unit`` of ImageJ with the resolution tags, the resolution tags alone. The last are also where
-programs put the resolution of a print or a screen, 72, 96 or 300 pixels per inch when they know nothing. So a size in
-inches or centimetres counts only up to `MAX_PRINTED_UM`: a pixel of 10 micrometres is 2540 per inch, finer than
-anything is printed and coarser than most microscopes see.
+Aperio's slides, the ``unit`` of ImageJ with the resolution tags, the resolution tags alone. These tags are also where
+programs put the resolution of a print or a screen, 72, 96 or 300 pixels per inch when they know nothing, and ImageJ
+takes that for a calibration when it opens a file, and writes it as one. So of the last two a size in inches or
+centimetres counts only up to `MAX_PRINTED_UM`: a pixel of 10 micrometres is 2540 per inch, finer than anything is
+printed and coarser than most microscopes see.
 
 One number stands for both sides. Where they differ by more than `MAX_UNEVENNESS` there is none.
 """
