@@ -110,6 +110,11 @@ def call_of(request: Request) -> Call:
     return CALLS[request.scope["route"].path]
 
 
+def accept_of(request: Request) -> str:
+    """Give what the caller accepts; several lines of the header are one list (RFC 9110, 5.3)."""
+    return ", ".join(request.headers.getlist("accept"))
+
+
 @dataclass(frozen=True)
 class Query:
     """What a request asks for, besides its image; `scores` of objects only where the answer has a place for them."""
@@ -126,7 +131,7 @@ def query_of(request: Request, services: Services) -> Query:
     options = read_options(request.query_params.multi_items(), call)
     if options.model is not None:
         services.registry.require(options.model)
-    form = choose_form(request.headers.get("accept", ""), FORMS[call], options.format)
+    form = choose_form(accept_of(request), FORMS[call], options.format)
     refuse_idle_in(form, options)
     default_model = settings.confluency_model if call == "confluency" else settings.segment_model
     return Query(options, form, default_model, scores=call == "segment" and form in RECORD_FORMS)
@@ -248,7 +253,7 @@ async def receive_tables(request: Request) -> AsyncIterator[TableVisit]:
     services, timings = await services_of(request), _timings_of(request)
     if given := sorted(request.query_params):
         raise UnknownOptionError(f"option {given[0]!r} is not known: this call has none")
-    choose_form(request.headers.get("accept", ""), ("json",))
+    choose_form(accept_of(request), ("json",))
     settings = services.settings
     limits = BodyLimits(min(settings.max_body_bytes, MAX_TABLE_BYTES), len(TABLE_FIELDS), settings.upload_seconds)
     async with AsyncExitStack() as stay:

@@ -46,9 +46,10 @@ def _parse_range(part: str) -> tuple[str, float]:
     media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
     weights = [parameter.removeprefix("q=") for parameter in parameters if parameter.startswith("q=")]
     try:
-        return media_range, float(weights[0]) if weights else 1.0
+        weight = float(weights[0]) if weights else 1.0
     except ValueError:
         return media_range, 0.0
+    return media_range, weight if 0 <= weight <= 1 else 0.0  # not a number lies in no range
 
 
 def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:

@@ -29,13 +29,21 @@ OFFERED = (
         ("application/zip", "rois"),
         ("application/x-ndjson", "ndjson"),
         ("text/*", "csv"),
+        ("text/csv;q=nan, image/png;q=0.1", "overlay"),
+        ("text/csv;q=inf, image/png;q=0.1", "overlay"),
+        ("text/csv;q=1.001, image/png;q=0.1", "overlay"),
+        ("text/csv;q=-1, image/png;q=0.1", "overlay"),
+        ("text/csv;q=1.000, image/png;q=0.999", "csv"),
     ],
 )
 def test_the_most_wanted_form_is_given(accept, form):
     assert choose_form(accept, FORMS) == form
 
 
-@pytest.mark.parametrize("accept", ["application/xml", "application/json;q=0", "image/png;q=nonsense", "json"])
+@pytest.mark.parametrize(
+    "accept",
+    ["application/xml", "application/json;q=0", "image/png;q=nonsense", "json", "*/*;q=nan", "*/*;q=inf", "*/*;q=2"],
+)
 def test_nothing_acceptable_is_refused_with_what_there_is(accept):
     with pytest.raises(NotAcceptableError, match=OFFERED):
         choose_form(accept, FORMS)

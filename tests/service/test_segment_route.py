@@ -250,6 +250,12 @@ def test_the_accept_header_chooses_the_form(client, blobs_png, accept, media_typ
     assert answer.headers["vary"] == "Accept"
 
 
+def test_several_lines_of_the_accept_header_are_one_list(client, blobs_png):
+    headers = [("Content-Type", "image/png"), ("Accept", "application/xml"), ("Accept", "text/csv;q=0.2, image/tiff")]
+    answer = client.post("/v1/segment", content=blobs_png, headers=headers)
+    assert answer.headers["content-type"] == "image/tiff"
+
+
 def test_the_format_option_wins_over_the_accept_header(client, blobs_png):
     headers = {"Content-Type": "image/png", "Accept": "image/tiff"}
     answer = client.post("/v1/segment?format=json", content=blobs_png, headers=headers)

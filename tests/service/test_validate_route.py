@@ -80,6 +80,12 @@ def test_tables_of_too_many_rows_are_refused(client, monkeypatch, end):
     assert "4 rows" in answer.json()["error"]["message"]
 
 
+def test_several_lines_of_the_accept_header_are_one_list(client):
+    headers = [("Content-Type", "text/csv"), ("Accept", "text/csv"), ("Accept", "application/json")]
+    answer = client.post("/v1/validate", content=GOOD, headers=headers)
+    assert (answer.status_code, answer.json()["valid"]) == (200, True)
+
+
 def test_large_bodies_are_refused_before_they_are_read(make_client):
     client = make_client(max_body_mib=1, held_mib=1)
     assert post(client, b" " * (2**20 + 1)).status_code == 413
