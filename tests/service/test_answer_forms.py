@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -146,6 +147,32 @@ def test_a_coco_data_set_has_the_name_of_the_file_that_was_sent(client, blobs_pn
     }
     raw = client.post("/v1/segment", params=query, content=blobs_png, headers=headers)
     assert raw.json()["images"][0]["file_name"] == expected
+
+
+@pytest.mark.parametrize("method", ["unet", "kmeans"])
+def test_the_python_of_the_documentation_makes_results_of_a_coco_data_set(
+    client, post_png, tmp_path, monkeypatch, method
+):
+    from pycocotools.cocoeval import COCOeval
+
+    page = (Path(__file__).parents[2] / "docs" / "answers.md").read_text(encoding="utf-8")
+    code = page.split("<!-- results -->\n```python\n")[1].split("```\n<!-- /results -->")[0]
+    answer = post_png(client, format="coco", method=method)
+    given = [annotation.get("score") for annotation in answer.json()["annotations"]]
+    assert [score is None for score in given] == [method == "kmeans"] * 3
+    (tmp_path / "truth.coco.json").write_bytes(answer.content)
+    (tmp_path / "frame.coco.json").write_bytes(answer.content)
+    monkeypatch.chdir(tmp_path)
+    made = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(code, made)  # noqa: S102 - the page is ours
+        evaluation = COCOeval(made["truth"], made["found"], "segm")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    found = [one["score"] for one in made["found"].anns.values()]
+    assert found == (given if method == "unet" else [1.0] * 3)
+    assert evaluation.stats[0] == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

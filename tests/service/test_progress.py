@@ -24,6 +24,13 @@ def test_the_last_line_is_the_json_answer_to_the_last_byte(client, post_png):
     assert {line["total_megapixels"] for line in progress} == {0.012}
 
 
+def test_who_found_the_objects_stands_in_the_last_line_and_in_no_header(client, post_png):
+    answer = post_png(client, format="ndjson", method="kmeans")
+    last = json.loads(answer.content.splitlines()[-1])
+    assert (last["method"], last["model"], last["fallback"]) == ("kmeans", None, None)
+    assert {"x-method", "x-model", "x-fallback"}.isdisjoint(answer.headers)
+
+
 def test_the_accept_header_asks_for_it_too(client, blobs_png):
     headers = PNG | {"Accept": "application/x-ndjson, application/json;q=0.5"}
     answer = client.post("/v1/segment", content=blobs_png, headers=headers)

@@ -1,4 +1,4 @@
-"""A COCO data set of one image: its objects as annotations with run lengths, boxes and scores."""
+"""A COCO data set of one image: its objects as annotations with run lengths, boxes and, of a network, scores."""
 
 import io
 import json
@@ -18,7 +18,7 @@ def encode_coco_dataset(
     *,
     check: Callable[[], None] = lambda: None,
 ) -> bytes:
-    """Write the objects of an image as pycocotools loads them, as a truth and as results.
+    """Write the objects of an image as pycocotools loads them, as a truth and, where they have scores, as results.
 
     Parameters
     ----------
