@@ -23,7 +23,10 @@ from monolayer_service.whole_answers import GatheringTransport
 log = structlog.get_logger(__name__)
 
 INVALID_HTTP = "invalid_http"
-"""Code of the error of bytes that are no HTTP/1.1, or whose head is longer than uvicorn takes."""
+"""Code of the error of bytes that are no HTTP/1.1, or whose head is longer than uvicorn takes before it is whole.
+
+A longer one that is whole with the last piece that came is taken: h11 measures what it has to wait for.
+"""
 
 
 class PatientProtocol(H11Protocol):

@@ -40,7 +40,7 @@ def errors_rows() -> Sequence[Row]:
     """One row an error: status, code, meaning."""
     rows = [(str(int(row.status)), f"`{row.error.code}`", row.meaning) for row in ERROR_TABLE]
     rows += [
-        ("400", f"`{INVALID_HTTP}`", "the request is no HTTP/1.1, or its head is longer than 64 KiB"),
+        ("400", f"`{INVALID_HTTP}`", "the request is no HTTP/1.1; a head longer than 64 KiB may be refused so too"),
         ("404", "`not_found`", "there is no such path"),
         ("405", "`method_not_allowed`", "the path takes another method, named in `Allow`"),
         ("500", "`internal_error`", "a fault of the service; nothing of the inside is shown"),

@@ -216,6 +216,18 @@ async def test_what_is_no_http_is_refused_as_everything_is_that_is_refused(line,
     assert [record.levelname for record in caplog.records] == ["WARNING"], "nothing failed"
 
 
+async def test_a_long_head_is_refused_where_it_is_waited_for(line):
+    """As the reference says: one that is longer than 64 KiB *may* be refused."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nX: " + b"y" * 70_000 + b"\r\n\r\n"
+    line.protocol.data_received(head + b"body")
+    await answered(line)
+    assert line.wire.sent.startswith(b"HTTP/1.1 200 ")
+    before = len(line.wire.sent)
+    line.protocol.data_received(head[:-1])
+    assert line.wire.sent[before:].startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"invalid_http"' in line.wire.sent[before:]
+
+
 async def test_what_is_no_http_behind_an_answer_closes_the_connection_and_is_not_answered_again(line, caplog):
     line.protocol.data_received(CHUNKED % b"/refused")
     await answered(line)
