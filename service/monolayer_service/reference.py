@@ -11,6 +11,7 @@ from monolayer_service.connections import INVALID_HTTP
 from monolayer_service.errors import ERROR_TABLE
 from monolayer_service.options import Options, acts_of
 from monolayer_service.settings import PREFIX, SHIPPED_BUNDLES, Settings
+from monolayer_service.submission import RepeatedImageIdError, UnusableImageIdError
 
 Row = Sequence[str]
 
@@ -41,6 +42,12 @@ def errors_rows() -> Sequence[Row]:
     rows = [(str(int(row.status)), f"`{row.error.code}`", row.meaning) for row in ERROR_TABLE]
     rows += [
         ("400", f"`{INVALID_HTTP}`", "the request is no HTTP/1.1; a head longer than 64 KiB may be refused so too"),
+        ("422", f"`{RepeatedImageIdError.code}`", "in `failures`: several images of a submission have the name"),
+        (
+            "422",
+            f"`{UnusableImageIdError.code}`",
+            "in `failures`: an image has no name, or one that is no `ImageId`",
+        ),
         ("404", "`not_found`", "there is no such path"),
         ("405", "`method_not_allowed`", "the path takes another method, named in `Allow`"),
         ("500", "`internal_error`", "a fault of the service; nothing of the inside is shown"),

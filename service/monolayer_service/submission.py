@@ -15,13 +15,19 @@ from monolayer_service.segmenters.base import Work
 from monolayer_service.uploads import UploadedFile
 
 
-class ImageIdError(MonolayerError):
-    """An image has no name to go by, or shares it with another one."""
+class UnusableImageIdError(MonolayerError):
+    """An image has no name, or none that it could go by."""
+
+    code = "image_id_unusable"
+
+
+class RepeatedImageIdError(MonolayerError):
+    """An image shares its name with another one."""
 
     code = "image_id_not_unique"
 
 
-FAILURES_OF_ONE_IMAGE = (ImageError, OptionError, ImageIdError)
+FAILURES_OF_ONE_IMAGE = (ImageError, OptionError, UnusableImageIdError, RepeatedImageIdError)
 """What is wrong with one image and not with the call; an option may suit one file and not the next (``z=3``)."""
 
 
@@ -129,9 +135,21 @@ def analyse_submission(
 
 
 def refuse_ambiguous_name(image_id: str, names: Counter[str | None]) -> None:
-    """Refuse an image that could not be told from others in the table; raises `ImageIdError`."""
-    if not image_id or names[image_id] > 1:
-        raise ImageIdError(
-            "every image needs a file name of its own, of at most 255 characters, without control characters, and not "
-            "beginning with =, +, - or @: its stem is the ImageId"
+    """Refuse an image that could not be told from others in the table.
+
+    Raises
+    ------
+    UnusableImageIdError
+        There is no name that could stand in the table.
+    RepeatedImageIdError
+        There are several images of that name.
+    """
+    if not image_id:
+        raise UnusableImageIdError(
+            "every image needs a file name, of at most 255 characters, without control characters, and not beginning "
+            "with =, +, - or @: its stem is the ImageId"
+        )
+    if names[image_id] > 1:
+        raise RepeatedImageIdError(
+            f"{names[image_id]} images have this name; each needs a file name of its own, whose stem is the ImageId"
         )

@@ -159,7 +159,20 @@ def test_an_image_that_turns_out_unusable_while_it_is_analysed_is_a_failure_amon
 
 def test_a_name_that_image_id_would_not_take_is_none(client, blobs_png):
     failures = submit(client, ("a" * 256 + ".png", blobs_png)).json()["error"]["failures"]
-    assert [(failure["image_id"], failure["code"]) for failure in failures] == [("", "image_id_not_unique")]
+    assert [(failure["image_id"], failure["code"]) for failure in failures] == [("", "image_id_unusable")]
+
+
+def test_names_that_cannot_be_used_are_told_from_names_that_are_there_twice(client, blobs_png):
+    files = (("=1.png", blobs_png), ("a.png", blobs_png), ("a.tif", blobs_png), ("-1.png", blobs_png))
+    failures = submit(client, *files).json()["error"]["failures"]
+    assert [(failure["image_id"], failure["code"]) for failure in failures] == [
+        ("", "image_id_unusable"),
+        ("a", "image_id_not_unique"),
+        ("a", "image_id_not_unique"),
+        ("", "image_id_unusable"),
+    ]
+    assert failures[0]["message"].startswith("every image needs a file name, of at most 255 characters")
+    assert failures[1]["message"].startswith("2 images have this name")
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 255, "\U0001f9eb" * 255])
