@@ -21,6 +21,7 @@ from monolayer_service.containment import contained
 from monolayer_service.dependencies import Services
 from monolayer_service.early_refusals import EarlyRefusals
 from monolayer_service.errors import install_handlers
+from monolayer_service.head_requests import HeadRequests
 from monolayer_service.housekeeping import keep_freed_memory, keep_house
 from monolayer_service.registry import load_registry
 from monolayer_service.reloading import Reloader, show_states
@@ -88,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_handlers(app)
     for routes in (segment, confluency, submission, validate, preview, models, health, docs, page):
         app.include_router(routes.router)
+    app.add_middleware(HeadRequests)
     app.add_middleware(EarlyRefusals)
     app.add_middleware(LastAnswers)
     # The last one added stands outermost: every answer carries a request id, also that to an error nobody foresaw.

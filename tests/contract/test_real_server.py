@@ -52,6 +52,19 @@ def test_one_connection_serves_several_requests(server, blobs_png):
             assert json.loads(connection.getresponse().read())["count"] == 3
 
 
+def test_head_gets_the_head_of_get_and_leaves_the_connection_in_use(server):
+    with server.connect() as connection:
+        for path in ("/", "/livez", "/openapi.json"):
+            heads = []
+            for method in ("GET", "HEAD"):
+                connection.request(method, path)
+                answer = connection.getresponse()
+                body = answer.read()
+                heads.append((answer.status, answer.getheader("Content-Type"), answer.getheader("Content-Length")))
+                assert len(body) == (int(answer.getheader("Content-Length")) if method == "GET" else 0)
+            assert heads[0] == heads[1]
+
+
 def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(server):
     head = (
         "POST /v1/segment HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"

@@ -2,6 +2,7 @@ import re
 from inspect import isasyncgenfunction, iscoroutinefunction
 
 import pytest
+from structlog.testing import capture_logs
 
 from monolayer_service.app import stop_being_ready
 from monolayer_service.routes import confluency, health, models, preview, segment, submission
@@ -86,6 +87,70 @@ def test_every_metric_of_ours_ends_in_its_unit(client):
     assert names
     assert all(name.endswith(UNITS) or f"{name}_total" for name in names)
     assert [name for name in names if not name.endswith(UNITS)] == []
+
+
+PATHS_OF_GET = (
+    "/", "/page/page.css", "/docs", "/docs/start.js", "/openapi.json", "/livez", "/readyz", "/version", "/metrics",
+    "/v1/models", "/v1/models/nuclei",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS_OF_GET)
+def test_head_is_answered_wherever_get_is(client, path):
+    got, asked = client.get(path), client.head(path)
+    assert (got.status_code, asked.status_code, asked.content) == (200, 200, b"")
+    own = {"x-request-id"} | ({"content-length"} if path == "/metrics" else set())  # which grow meanwhile
+    assert {name: value for name, value in asked.headers.items() if name not in own} == {
+        name: value for name, value in got.headers.items() if name not in own
+    }
+    assert re.fullmatch(r"[0-9a-f]{32}", asked.headers["x-request-id"])
+
+
+def test_every_path_of_get_is_asked_with_head(client):
+    described = {path for path, calls in client.get("/openapi.json").json()["paths"].items() if "get" in calls}
+    assert {path.replace("{name}", "nuclei") for path in described} <= set(PATHS_OF_GET)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("HEAD", "/v1/segment", 405, "POST"),
+        ("GET", "/v1/segment", 405, "POST"),
+        ("POST", "/livez", 405, "GET, HEAD"),
+        ("POST", "/openapi.json", 405, "GET, HEAD"),
+        ("DELETE", "/v1/models/nuclei", 405, "GET, HEAD"),
+        ("HEAD", "/v1/nix", 404, None),
+        ("HEAD", "/v1/models/nix", 404, None),
+        ("HEAD", "/docs/LICENSE", 404, None),
+    ],
+)
+def test_what_head_and_other_methods_cannot_have_is_refused(client, method, path, status, allowed):
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.headers.get("allow")) == (status, allowed)
+
+
+def test_head_tells_that_the_service_is_not_ready(make_client):
+    client = make_client()
+    stop_being_ready(client.app)
+    answer = client.head("/readyz")
+    assert (answer.status_code, answer.headers["Connection"], answer.content) == (503, "close", b"")
+
+
+def test_head_is_counted_by_its_route_and_logged_as_head(make_client):
+    client = make_client()
+    with capture_logs() as logged:
+        client.head("/version")
+        client.head("/v1/nix")
+    lines = [(line["method"], line["path"], line["status"]) for line in logged if line["event"] == "request"]
+    assert lines == [("HEAD", "/version", 200), ("HEAD", "/v1/nix", 404)]
+    text = client.get("/metrics").text
+    assert 'monolayer_request_duration_seconds_count{route="/version",status="200"} 1.0' in text
+    assert 'monolayer_request_duration_seconds_count{route="unknown",status="404"} 1.0' in text
+
+
+def test_head_is_not_described_beside_get(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {method for calls in paths.values() for method in calls} == {"get", "post"}
 
 
 def test_two_services_in_one_process_count_apart(make_client, post_png):
