@@ -170,7 +170,7 @@ def describe_choice(axes: str, positions: tuple[Position, ...], channel_names: S
     Examples
     --------
     >>> describe_choice("ZCYX", ("max", 1, None, None), ["GFP", "DAPI"])
-    ChosenPlane(t=None, channel=1, channel_name='DAPI', z='max')
+    ChosenPlane(t=None, channel=1, channel_name='DAPI', z='max', series=None, series_name=None)
     """
     at = dict(zip(axes, positions, strict=True))
     sample, channel, t = at.get("S"), at.get("C"), at.get("T")
