@@ -6,6 +6,7 @@ where what has taken its place does not pass.
 """
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,9 +147,12 @@ def load_registry(
     """
     folders, problem = _find(settings.models)
     known = previous.bundles if previous is not None else {}
-    if problem is not None and known:
+    if problem is not None:
         log.error("folder of bundles refused", reason=problem)
-        return Registry({name: _keep(bundle, problem) for name, bundle in known.items()})
+        if known:
+            return Registry({name: _keep(bundle, problem) for name, bundle in known.items()})
+    elif not folders:
+        log.warning("no bundle found", folder=str(settings.models), answers="kmeans")
 
     def divide_gpu(card: ModelCard) -> GpuMemory:
         sides = usable_sides(card, settings.max_tile_side)
@@ -179,13 +183,18 @@ def load_registry(
 
 
 def _find(models: Path) -> tuple[list[Path], str | None]:
-    """Give the folders of the bundles, and what keeps them from being found."""
+    """Give the folders of the bundles, and what keeps them from being found.
+
+    The folder is listed by `os.scandir`: to `Path.glob` one that may not be read is empty.
+    """
     try:
-        if not models.is_dir():
-            return [], f"the folder of bundles {models.name!r} does not exist"
-        return sorted(path for path in models.glob("[!._]*") if path.is_dir()), None
+        with os.scandir(models) as entries:
+            names = sorted(entry.name for entry in entries if entry.name[0] not in "._" and entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return [], f"the folder of bundles {models.name!r} does not exist"
     except OSError as error:
         return [], f"the folder of bundles cannot be read: {error.strerror}"
+    return [models / name for name in names], None
 
 
 def _renew(folder: Path, before: Bundle | None, open_anew: Callable[[], Bundle]) -> Bundle:

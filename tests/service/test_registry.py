@@ -1,7 +1,10 @@
 import dataclasses
+import errno
+import os
 import shutil
 
 import pytest
+import structlog.testing
 
 from monolayer_core.errors import BundleError, PredictionError
 from monolayer_service import registry as registries
@@ -57,6 +60,30 @@ def test_a_broken_bundle_makes_the_service_not_ready_and_is_named(toy_bundles, t
 def test_a_folder_that_is_not_there_makes_the_service_not_ready(tmp_path):
     with pytest.raises(NotReadyError, match="'nowhere' does not exist"):
         load(tmp_path / "nowhere").check_ready()
+
+
+def refuse_to_list(folder):
+    """What `os.scandir` does for a user who may not read the folder; tests that run as root may read any."""
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+@pytest.mark.fault("the folder of bundles may not be read", "/readyz 503 says so, and so does the log")
+def test_a_folder_that_may_not_be_read_makes_the_service_not_ready_and_is_logged(toy_bundles, monkeypatch):
+    monkeypatch.setattr(registries.os, "scandir", refuse_to_list)
+    with structlog.testing.capture_logs() as events:
+        registry = load(toy_bundles)
+    with pytest.raises(NotReadyError, match="the folder of bundles cannot be read: Permission denied"):
+        registry.check_ready()
+    (event,) = [event for event in events if event["event"] == "folder of bundles refused"]
+    assert event["reason"] == "the folder of bundles cannot be read: Permission denied"
+
+
+def test_a_folder_without_a_bundle_is_a_k_means_service_and_the_log_says_so(tmp_path):
+    with structlog.testing.capture_logs() as events:
+        load(tmp_path).check_ready()
+    assert events == [
+        {"event": "no bundle found", "folder": str(tmp_path), "answers": "kmeans", "log_level": "warning"}
+    ]
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(toy_bundles):

@@ -1,12 +1,14 @@
 """Bundles replaced while the service runs: what passes answers, and what does not pass is not used."""
 
+import errno
+import os
 import shutil
 
 import pytest
 
 from monolayer_core.errors import PredictionError
 from monolayer_core.model_card import read_card, sha256_of_file, write_card
-from monolayer_service import reloading
+from monolayer_service import registry, reloading
 from monolayer_service.segmenters.session import CUDA
 
 
@@ -148,6 +150,23 @@ async def test_a_folder_that_has_gone_takes_no_bundle_with_it(service, models, b
     assert (await service.post(blobs_png)).content == expected
     assert await service.state() == ("stale", "1.2.0", "the folder of bundles 'models' does not exist")
     assert (await service.client.get("/readyz")).status_code == 200
+
+
+@pytest.mark.fault("reload: the folder of bundles may not be read", "all bundles answer as before, shown as stale")
+async def test_a_folder_that_may_not_be_read_takes_no_bundle_with_it(service, blobs_png, monkeypatch, logged):
+    def refuse(folder):  # what a user meets who may not read it; tests that run as root may read any folder
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    expected = (await service.post(blobs_png)).content
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.os, "scandir", refuse)
+        await service.reload()
+    assert (await service.post(blobs_png)).content == expected
+    assert await service.state() == ("stale", "1.2.0", "the folder of bundles cannot be read: Permission denied")
+    assert (await service.client.get("/readyz")).status_code == 200
+    assert "folder of bundles refused" in [event["event"] for event in logged]
+    await service.reload()
+    assert await service.state() == ("ready", "1.2.0", None)
 
 
 @pytest.mark.fault("reload: SystemExit while loading", "logged and counted; everything stays as it is")
