@@ -27,6 +27,10 @@ Precision: TypeAlias = Literal["float32", "int8", "float16"]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
+BUNDLE_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+"""Pattern of the names that a bundle, and with it its folder, can have."""
+
+BundleName = Annotated[str, Field(pattern=BUNDLE_NAME)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 """A file of the bundle folder itself: no path leads out of it."""
@@ -125,7 +129,7 @@ class ModelCard(CardModel):
     """
 
     format_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    name: BundleName
     version: str = Field(pattern=r"^[A-Za-z0-9._+-]{1,64}$")
     task: Literal["instances", "semantic"]
     confluency_of: Literal["cell", "nucleus"]

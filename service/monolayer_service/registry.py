@@ -7,6 +7,7 @@ where what has taken its place does not pass.
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Literal, TypeAlias
 import structlog
 
 from monolayer_core.errors import MonolayerError, PredictionError
-from monolayer_core.model_card import ModelCard, read_card, verify_files
+from monolayer_core.model_card import BUNDLE_NAME, ModelCard, read_card, verify_files
 from monolayer_service.compute import ComputePlan
 from monolayer_service.errors import NotReadyError, UnknownModelError
 from monolayer_service.scheduler.scheduler import TileScheduler
@@ -185,16 +186,20 @@ def load_registry(
 def _find(models: Path) -> tuple[list[Path], str | None]:
     """Give the folders of the bundles, and what keeps them from being found.
 
-    The folder is listed by `os.scandir`: to `Path.glob` one that may not be read is empty.
+    A folder whose name no bundle can have is passed over: one that was put aside (`nuclei.old`) or is being copied
+    (`nuclei.new`), and what a volume brings along (`lost+found`). All are listed by `os.scandir`: to `Path.glob` a
+    folder that may not be read is empty.
     """
     try:
         with os.scandir(models) as entries:
-            names = sorted(entry.name for entry in entries if entry.name[0] not in "._" and entry.is_dir())
+            names = sorted(entry.name for entry in entries if entry.is_dir())
     except (FileNotFoundError, NotADirectoryError):
         return [], f"the folder of bundles {models.name!r} does not exist"
     except OSError as error:
         return [], f"the folder of bundles cannot be read: {error.strerror}"
-    return [models / name for name in names], None
+    if others := [name for name in names if not re.fullmatch(BUNDLE_NAME, name)]:
+        log.warning("folders passed over", names=others, reason="no bundle can have such a name")
+    return [models / name for name in names if name not in others], None
 
 
 def _renew(folder: Path, before: Bundle | None, open_anew: Callable[[], Bundle]) -> Bundle:

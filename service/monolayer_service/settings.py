@@ -13,6 +13,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from monolayer_core.model_card import BundleName
+
 PREFIX = "MONOLAYER_"
 SHIPPED_BUNDLES = Path(__file__).parent / "bundles"
 
@@ -21,7 +23,6 @@ _ALIKE = 0.9
 
 Count = Annotated[int, Field(ge=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
-BundleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 CpuRuntime: TypeAlias = Literal["onnxruntime", "openvino"]
 

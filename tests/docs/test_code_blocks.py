@@ -40,6 +40,7 @@ NOT_TYPED = (
     ("*", "sh", r"(\S*/)?pip install |python3 -m venv |\. ", "installs packages; its extras are looked up below"),
     ("*", "sh", r"make ", "makes environments, serves or tests; the target is looked up below"),
     ("*", "sh", r"docker ", "needs a container engine; the stage is looked up below"),
+    ("operations.md", "sh", r"(cp|mv|kill|rm) ", "tests/service/reload/test_successors.py"),
     ("models/*", "sh", r"(\w+=\S+ )?monolayer-", "trains for an hour on images that are not in the repository"),
     ("trust.md", "sh", r"monolayer-|python -m benchmarks", "as those of the models"),
     (

@@ -6,6 +6,7 @@ import pytest
 
 from monolayer_core.errors import PredictionError
 from monolayer_core.model_card import read_card
+from monolayer_service.routes.answers import header_text
 from monolayer_service.segmenters.faults import GROW_AFTER_RUNS, FaultTolerantEngine
 from monolayer_service.segmenters.runtime import CPU, CUDA
 from monolayer_service.telemetry.metrics import Metrics
@@ -268,11 +269,14 @@ def test_a_gpu_short_of_memory_answers_all_the_same(make_client, short_of_memory
     assert max(short_of_memory.runs) == 4
 
 
-def test_a_bundle_with_a_strange_name_can_be_announced_in_a_header(make_client, post_png, toy_bundle, tmp_path):
+def test_a_folder_with_a_strange_name_is_no_bundle_that_can_be_asked_for(make_client, post_png, tmp_path):
     (tmp_path / "β cells").mkdir()
     answer = post_png(make_client(models=tmp_path), model="β cells")
-    assert answer.json()["fallback"]["reason"] == "the bundle β cells is not usable"
-    assert answer.headers["x-fallback"] == "the bundle %CE%B2 cells is not usable"
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_model")
+
+
+def test_a_text_that_is_not_ascii_can_be_put_into_a_header():
+    assert header_text("the bundle β cells is not usable") == "the bundle %CE%B2 cells is not usable"
 
 
 @pytest.mark.fault("bundle: test tensor missing", "/readyz 503 names it, K-means answers and says so")

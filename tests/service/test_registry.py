@@ -36,14 +36,26 @@ def warm_sides(registry):
     }
 
 
-def test_every_folder_is_a_bundle_but_for_hidden_ones(toy_bundles, tmp_path):
+def test_every_folder_is_a_bundle_but_for_those_no_bundle_can_be_called_like(toy_bundles, tmp_path):
     folder = shutil.copytree(toy_bundles, tmp_path / "models")
-    (folder / ".cache").mkdir()
-    (folder / "__pycache__").mkdir()
+    others = ["..data", ".cache", "Nuclei", "__pycache__", "lost+found", "nuclei.new", "nuclei.old"]
+    for name in others:
+        (folder / name).mkdir()
     (folder / "readme.txt").write_text("text")
-    registry = load(folder)
+    with structlog.testing.capture_logs() as events:
+        registry = load(folder)
     assert list(registry.bundles) == ["blood", "nuclei"]
     registry.check_ready()
+    (event,) = [event for event in events if event["event"] == "folders passed over"]
+    assert (event["names"], event["log_level"]) == (others, "warning")
+
+
+@pytest.mark.parametrize("name", ["nuclei-old", "nuclei_2", "0"])
+def test_a_folder_with_a_name_that_a_bundle_can_have_has_to_be_one(toy_bundles, tmp_path, name):
+    folder = shutil.copytree(toy_bundles, tmp_path / "models")
+    shutil.copytree(folder / "nuclei", folder / name)
+    with pytest.raises(NotReadyError, match=f"bundle {name}: the card is that of 'nuclei'"):
+        load(folder).check_ready()
 
 
 def test_a_broken_bundle_makes_the_service_not_ready_and_is_named(toy_bundles, tmp_path):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from monolayer_core.model_card import BundleName
 from monolayer_trainer.augmentation import AugmentationConfig
 from monolayer_trainer.errors import DatasetError
 from monolayer_trainer.targets import TargetSpec
@@ -22,7 +23,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field("nuclei", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="name of the model in its card")
+    name: BundleName = Field("nuclei", description="name of the model in its card")
     version: str = "0.1.0"
     seed: int = Field(0, ge=0, description="of the weights, the crops and the tuning subset")
 

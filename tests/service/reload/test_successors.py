@@ -2,7 +2,10 @@
 
 import errno
 import os
+import re
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,8 @@ from monolayer_core.errors import PredictionError
 from monolayer_core.model_card import read_card, sha256_of_file, write_card
 from monolayer_service import registry, reloading
 from monolayer_service.segmenters.session import CUDA
+
+OPERATIONS = Path(__file__).resolve().parents[3] / "docs" / "operations.md"
 
 
 async def test_a_bundle_that_was_replaced_answers_after_the_reload_and_not_before(service, replace, blobs_png):
@@ -19,6 +24,28 @@ async def test_a_bundle_that_was_replaced_answers_after_the_reload_and_not_befor
     assert (await service.post(blobs_png)).json()["model"]["version"] == "2.0.0"
     assert await service.state() == ("ready", "2.0.0", None)
     assert await service.metric('monolayer_reloads_total{outcome="complete"} 1.0')
+
+
+def type_in(folder, commands):
+    for command in commands:
+        assert command.startswith(("cp -r ", "mv "))
+        subprocess.run(command.split(), cwd=folder, check=True)
+
+
+async def test_the_replacement_that_the_page_on_operations_shows_leaves_the_service_ready(
+    service, models, toy_bundle, tmp_path, blobs_png
+):
+    (commands,) = re.findall(r"```sh\n(cp .*?)```", OPERATIONS.read_text(encoding="utf-8"), re.DOTALL)
+    *renaming, hangup, removal = [line.split("#")[0].strip() for line in commands.splitlines()]
+    made = toy_bundle(tmp_path / "made", "nuclei", version="2.0.0")
+    type_in(models, [line.replace("NEW", str(made)) for line in renaming])
+    assert sorted(path.name for path in models.iterdir()) == ["blood", "nuclei", "nuclei.old"]
+    assert hangup.startswith("kill -HUP ")
+    await service.reload()
+    assert (await service.client.get("/readyz")).json() == {"status": "ready", "models": ["blood", "nuclei"]}
+    assert await service.state() == ("ready", "2.0.0", None)
+    assert (await service.post(blobs_png)).json()["model"]["version"] == "2.0.0"
+    assert removal == "rm -r nuclei.old"
 
 
 async def test_what_has_not_changed_is_not_opened_again(service, replace):
