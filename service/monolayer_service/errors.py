@@ -150,7 +150,7 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(
         NotReadyError,
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "a bundle is broken, networks cannot run, or the service is stopping",
+        "a bundle is broken or missing, networks cannot run, or the service is stopping",
     ),
     ErrorRow(NetworkUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, "no network answers and K-means was refused"),
     ErrorRow(MemoryExhaustedError, HTTPStatus.SERVICE_UNAVAILABLE, "memory ran out; others may have held it"),

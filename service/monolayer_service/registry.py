@@ -8,7 +8,7 @@ where what has taken its place does not pass.
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -26,7 +26,7 @@ from monolayer_service.segmenters.gpu_runs import GpuMemory
 from monolayer_service.segmenters.onnx import OnnxSegmenter, usable_sides
 from monolayer_service.segmenters.runtime import CUDA
 from monolayer_service.segmenters.session import Network
-from monolayer_service.settings import Settings
+from monolayer_service.settings import PREFIX, Settings
 from monolayer_service.telemetry.memory import resident_bytes
 from monolayer_service.telemetry.metrics import Metrics
 
@@ -81,9 +81,9 @@ class Bundle:
 class Registry:
     """The bundles that were found when the folder was loaded; a folder that has changed is loaded into another one."""
 
-    def __init__(self, bundles: dict[str, Bundle], folder_problem: str | None = None) -> None:
+    def __init__(self, bundles: dict[str, Bundle], further_problems: Sequence[str] = ()) -> None:
         self.bundles = bundles
-        self._folder_problem = folder_problem
+        self._further_problems = further_problems
 
     def require(self, name: str) -> Bundle:
         """Give the bundle of a name.
@@ -123,11 +123,10 @@ class Registry:
         Raises
         ------
         NotReadyError
-            Names each bundle that is not usable, with the reason.
+            Names each bundle that is not usable, with the reason, and each default that was set and is not there.
         """
         problems = [f"bundle {bundle.name}: {bundle.problem}" for bundle in self.bundles.values() if bundle.problem]
-        if self._folder_problem:
-            problems.append(self._folder_problem)
+        problems += self._further_problems
         if problems:
             raise NotReadyError("; ".join(problems), RETRY_AFTER_SECONDS)
 
@@ -151,7 +150,9 @@ def load_registry(
     if problem is not None:
         log.error("folder of bundles refused", reason=problem)
         if known:
-            return Registry({name: _keep(bundle, problem) for name, bundle in known.items()})
+            return Registry(
+                {name: _keep(bundle, problem) for name, bundle in known.items()}, _missing_defaults(settings, known)
+            )
     elif not folders:
         log.warning("no bundle found", folder=str(settings.models), answers="kmeans")
 
@@ -174,7 +175,8 @@ def load_registry(
 
         return _renew(folder, known.get(folder.name), open_anew)
 
-    registry = Registry({folder.name: load(folder) for folder in folders}, problem)
+    bundles = {folder.name: load(folder) for folder in folders}
+    registry = Registry(bundles, [problem] if problem is not None else _missing_defaults(settings, bundles))
     registry.warm(settings.idle_memory_mib * 2**20)
     try:
         registry.trim()
@@ -200,6 +202,22 @@ def _find(models: Path) -> tuple[list[Path], str | None]:
     if others := [name for name in names if not re.fullmatch(BUNDLE_NAME, name)]:
         log.warning("folders passed over", names=others, reason="no bundle can have such a name")
     return [models / name for name in names if name not in others], None
+
+
+def _missing_defaults(settings: Settings, names: Collection[str]) -> list[str]:
+    """Log each default bundle that is not there; give those that the operator has set, in words.
+
+    A folder of one's own need not have a bundle for every call, and one without bundles is a K-means service.
+    """
+    problems = []
+    for field in ("segment_model", "confluency_model") if names else ():
+        if (wanted := getattr(settings, field)) not in names:
+            setting = f"{PREFIX}{field}".upper()
+            log.warning("default model missing", setting=setting, model=wanted, answers="kmeans")
+            if field in settings.model_fields_set:
+                known = ", ".join(names)
+                problems.append(f"{setting} is {wanted!r}, which is not in the folder of bundles; there are: {known}")
+    return problems
 
 
 def _renew(folder: Path, before: Bundle | None, open_anew: Callable[[], Bundle]) -> Bundle:

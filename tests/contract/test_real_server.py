@@ -35,7 +35,7 @@ def test_a_post_that_offers_h2c_keeps_its_body_as_from_javas_http_client(server,
 
 
 def test_behind_a_proxy_that_strips_a_prefix_the_description_names_it(toy_bundles, running_server, blobs_png):
-    server = running_server(toy_bundles, root_path="/cells")
+    server = running_server(toy_bundles, root_path="/cells", confluency_model="nuclei")
     assert server.post(blobs_png)[0].status == 200
     with server.connect() as connection:
         connection.request("GET", "/openapi.json")

@@ -98,6 +98,50 @@ def test_a_folder_without_a_bundle_is_a_k_means_service_and_the_log_says_so(tmp_
     ]
 
 
+def missing_defaults(events):
+    return [event for event in events if event["event"] == "default model missing"]
+
+
+def test_a_default_that_is_not_there_and_was_not_set_is_told(toy_bundles, monkeypatch):
+    monkeypatch.delenv("MONOLAYER_CONFLUENCY_MODEL", raising=False)
+    with structlog.testing.capture_logs() as events:
+        load(toy_bundles, segment_model="nuclei").check_ready()
+    assert missing_defaults(events) == [
+        {
+            "event": "default model missing",
+            "setting": "MONOLAYER_CONFLUENCY_MODEL",
+            "model": "cells",
+            "answers": "kmeans",
+            "log_level": "warning",
+        }
+    ]
+
+
+def test_a_default_that_was_set_and_is_not_there_makes_the_service_not_ready(toy_bundles, monkeypatch):
+    monkeypatch.setenv("MONOLAYER_CONFLUENCY_MODEL", "cell")
+    with structlog.testing.capture_logs() as events:
+        registry = load(toy_bundles, segment_model="nucleus")
+    with pytest.raises(NotReadyError) as refusal:
+        registry.check_ready()
+    assert str(refusal.value) == (
+        "MONOLAYER_SEGMENT_MODEL is 'nucleus', which is not in the folder of bundles; there are: blood, nuclei; "
+        "MONOLAYER_CONFLUENCY_MODEL is 'cell', which is not in the folder of bundles; there are: blood, nuclei"
+    )
+    assert [event["model"] for event in missing_defaults(events)] == ["nucleus", "cell"]
+
+
+def test_defaults_that_are_there_are_not_told(toy_bundles):
+    with structlog.testing.capture_logs() as events:
+        load(toy_bundles, segment_model="nuclei", confluency_model="blood").check_ready()
+    assert missing_defaults(events) == []
+
+
+def test_without_bundles_no_default_is_missed(tmp_path):
+    with structlog.testing.capture_logs() as events:
+        load(tmp_path, confluency_model="cell").check_ready()
+    assert missing_defaults(events) == []
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones(toy_bundles):
     with pytest.raises(UnknownModelError, match="there are: blood, nuclei"):
         load(toy_bundles).require("cells")

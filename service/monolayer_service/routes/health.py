@@ -17,7 +17,7 @@ _LIBRARIES = ("fastapi", "numpy", "opencv-python-headless", "pydantic", "starlet
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {
         "model": ErrorAnswer,
-        "description": "Names each bundle that is not usable, or says what keeps networks from running",
+        "description": "Names each bundle that is not usable or missing, or says what keeps networks from running",
     }
 }
 
@@ -30,7 +30,10 @@ async def livez() -> Health:
 
 @router.get("/readyz", summary="Should requests be sent here?", responses=_NOT_READY)
 async def readyz(services: AppServices) -> Health:
-    """Answer 200 when every bundle of the folder is loaded and verified, or there is none, and networks can run."""
+    """Answer 200 when every bundle of the folder is loaded and verified, or there is none, and networks can run.
+
+    A default bundle that was set and is not among them is an error too.
+    """
     services.check_ready()
     return Health(status="ready", models=list(services.registry.bundles))
 

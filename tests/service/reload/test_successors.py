@@ -140,6 +140,17 @@ async def test_bundles_that_appear_and_vanish_are_there_and_gone(service, toy_bu
     assert (await service.post(blobs_png)).json()["fallback"]["reason"] == "there is no bundle nuclei"
 
 
+async def test_a_default_that_vanishes_is_told_after_each_reload(service, models, logged):
+    def missing():
+        return [event["model"] for event in logged if event["event"] == "default model missing"]
+
+    assert missing() == ["cells"]
+    shutil.rmtree(models / "nuclei")
+    await service.reload()
+    assert missing() == ["cells", "nuclei", "cells"]
+    assert (await service.client.get("/readyz")).status_code == 200
+
+
 @pytest.mark.fault("reload: new bundle damaged", "/readyz 503 names it; the others answer")
 async def test_a_new_bundle_that_does_not_pass_is_named_as_at_the_start(service, models, blobs_png):
     (models / "cells").mkdir()
