@@ -62,9 +62,12 @@ class Server(uvicorn.Server):
         self._is_reload_wanted = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Let readiness fall; close the port now, or after the drain time where there is one."""
+        """Let readiness fall; close the port now, or after the drain time where there is one.
+
+        Nobody sends requests to a server whose start has not ended: it waits for none and stops when it has loaded.
+        """
         stop_being_ready(self._app)
-        if self._close_at is None and self._drain_seconds:
+        if self.started and self._close_at is None and self._drain_seconds:
             self._close_at = time.monotonic() + self._drain_seconds
         elif sig == signal.SIGTERM:
             self.should_exit = True

@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         registry = await run_in_threadpool(contained, load)
         runs = network_runs(plan, on_gpu=registry.uses_gpu)
         scheduler.start(runs.at_once, runs.guests, one_takes_all=runs.one_takes_all)
-        services = Services(settings, metrics, gate, Analyst(registry, metrics), scheduler)
+        services = Services(settings, metrics, gate, Analyst(registry, metrics), scheduler, lambda: is_stopping(app))
         del registry  # the last request that has met these bundles lets go of them when they are replaced
         show_states(services)
         app.state.services, app.state.reloader = services, Reloader(services, load)
@@ -86,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.is_stopping = False
     install_handlers(app)
     for routes in (segment, confluency, submission, validate, preview, models, health, docs, page):
         app.include_router(routes.router)
@@ -99,9 +100,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def stop_being_ready(app: FastAPI) -> None:
-    """Let ``/readyz`` say 503 from now on; whatever comes in all the same is answered."""
-    if (services := getattr(app.state, "services", None)) is not None:
-        services.is_stopping = True
+    """Let ``/readyz`` say 503 from now on, also where bundles are still loaded; what comes all the same is answered."""
+    app.state.is_stopping = True
 
 
 def reload_bundles(app: FastAPI) -> None:
@@ -112,8 +112,8 @@ def reload_bundles(app: FastAPI) -> None:
 
 def is_stopping(app: FastAPI) -> bool:
     """Whether the service has been told to stop."""
-    services: Services | None = getattr(app.state, "services", None)
-    return services is not None and services.is_stopping
+    flag: bool = app.state.is_stopping
+    return flag
 
 
 class LastAnswers:

@@ -54,8 +54,8 @@ T = TypeVar("T")
 class Services:
     """What one application owns; built at start, never at import.
 
-    Only `analyst` and `is_stopping` change: another set of bundles comes with another analyst. A request keeps the one
-    it has met.
+    Only `analyst` changes: another set of bundles comes with another one. A request keeps the one it has met. What
+    `is_stopping` tells may be true before there are services: the application keeps it.
     """
 
     settings: Settings
@@ -63,7 +63,7 @@ class Services:
     gate: Gate
     analyst: Analyst
     scheduler: TileScheduler
-    is_stopping: bool = False
+    is_stopping: Callable[[], bool]
 
     @property
     def registry(self) -> Registry:
@@ -78,7 +78,7 @@ class Services:
         NotReadyError
             The service is stopping, a bundle is not usable, or networks cannot run; says which.
         """
-        if self.is_stopping:
+        if self.is_stopping():
             raise NotReadyError("the service is stopping")
         self.registry.check_ready()
         if (problem := self.scheduler.problem) is not None:

@@ -2,10 +2,14 @@ import re
 from inspect import isasyncgenfunction, iscoroutinefunction
 
 import pytest
+from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from monolayer_service.app import stop_being_ready
+from monolayer_service import app as applications
+from monolayer_service.app import create_app, stop_being_ready
+from monolayer_service.registry import load_registry
 from monolayer_service.routes import confluency, health, models, preview, segment, submission
+from monolayer_service.settings import Settings
 
 
 def test_probes_answer(client):
@@ -21,6 +25,20 @@ def test_readiness_falls_when_the_service_stops_and_requests_are_still_answered(
     assert answer.json()["error"]["code"] == "not_ready"
     assert client.get("/livez").status_code == 200
     assert post_png(client).status_code == 200
+
+
+def test_a_service_that_is_told_to_stop_while_it_loads_is_never_ready(toy_bundles, monkeypatch):
+    app = create_app(Settings(models=toy_bundles))
+
+    def load_and_be_told(*arguments):
+        stop_being_ready(app)
+        return load_registry(*arguments)
+
+    monkeypatch.setattr(applications, "load_registry", load_and_be_told)
+    with TestClient(app) as client:
+        answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["error"]["message"]) == (503, "the service is stopping")
+    assert answer.headers["Connection"] == "close"
 
 
 def test_every_answer_is_the_last_of_its_connection_once_the_service_stops(make_client, post_png):
