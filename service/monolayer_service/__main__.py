@@ -1,12 +1,21 @@
 """``monolayer-serve``: run the service under uvicorn."""
 
+import os
+import signal
+import sys
+from pathlib import Path
+
+# The first process of a container is not ended by a signal that it has no handler for: one that came during the
+# imports, which take a second, would be lost. Nothing is under way that would have to be finished, and an exception
+# might end in a callback within an import. uvicorn puts its own handler in the place of this one. Whoever imports this
+# module as a part of another program keeps theirs.
+if __name__ == "__main__" or Path(sys.argv[0]).stem == "monolayer-serve":
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+
 import argparse
 import contextlib
 import gc
-import os
-import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
