@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import io
 import json
@@ -25,6 +26,7 @@ from monolayer_service.settings import Settings
 from monolayer_service.telemetry.logs import configure_logging
 from monolayer_service.telemetry.memory import resident_bytes
 from monolayer_service.telemetry.metrics import Metrics
+from monolayer_service.telemetry.middleware import Telemetry
 from monolayer_service.telemetry.timings import Timings
 
 
@@ -113,6 +115,54 @@ def test_an_error_nobody_foresaw_is_logged_with_its_traceback_and_not_shown(
     assert "pixels of the image" not in json.dumps(line), "local variables stay inside"
     (access,) = [line for line in lines() if line["event"] == "request"]
     assert access["status"] == 500
+
+
+REQUEST = {"type": "http", "method": "POST", "path": "/v1/segment"}
+
+
+def cut_off_after(begins):
+    """Run a request that is cancelled before or after its answer has begun; gives what was sent, and the metrics."""
+    sent, metrics = [], Metrics()
+
+    async def app(scope, receive, send):
+        if begins:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    async def run():
+        task = asyncio.create_task(Telemetry(app, metrics)(dict(REQUEST), None, send))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert task.cancelled()
+
+    asyncio.run(run())
+    return sent, metrics.render().decode()
+
+
+def test_a_request_that_is_cut_off_is_answered_with_503_and_stays_cancelled(log_lines):
+    lines = log_lines()
+    (start, body), metrics = cut_off_after(begins=False)
+    assert start["status"] == 503
+    assert dict(start["headers"])[b"retry-after"] == b"1"
+    assert json.loads(body["body"])["error"]["code"] == "not_ready"
+    assert 'monolayer_request_duration_seconds_count{route="unknown",status="503"} 1.0' in metrics
+    said = [(line["event"], line["level"]) for line in lines()]
+    assert said == [("request cut off", "warning"), ("request refused", "info"), ("request", "info")]
+    assert [line["status"] for line in lines() if line["event"] == "request"] == [503]
+
+
+def test_an_answer_that_has_begun_is_broken_off_when_it_is_cut_off(log_lines):
+    lines = log_lines()
+    sent, metrics = cut_off_after(begins=True)
+    assert [message["type"] for message in sent] == ["http.response.start"]
+    assert 'monolayer_request_duration_seconds_count{route="unknown",status="200"} 1.0' in metrics
+    said = [(line["event"], line["level"]) for line in lines()]
+    assert said == [("request cut off", "warning"), ("request", "info")]
 
 
 def test_a_traceback_for_the_console_has_no_local_variables(log_lines):

@@ -1,5 +1,6 @@
 """Structured logs: one JSON object a line, with the request's id wherever a request is served."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -42,6 +43,12 @@ def drop_colours(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Whether a line is none of uvicorn's on a request that it has cut off itself: the service writes its own."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (record.name == "uvicorn.error" and isinstance(error, asyncio.CancelledError))
+
+
 def configure_logging(settings: Settings) -> None:
     """Send the service's logs and those of the standard library (uvicorn's) to standard error in one form.
 
@@ -61,6 +68,7 @@ def configure_logging(settings: Settings) -> None:
     else:
         final.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
     handler = logging.StreamHandler()
+    handler.addFilter(is_no_cancellation)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=final, foreign_pre_chain=[structlog.stdlib.ExtraAdder(), drop_colours, *shared]

@@ -1,12 +1,13 @@
 """What is done around every request: timings, metrics, one log line, and an answer to errors nobody foresaw."""
 
+import asyncio
 import time
 
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from monolayer_service.errors import respond_to_bug
+from monolayer_service.errors import NotReadyError, respond_to, respond_to_bug
 from monolayer_service.telemetry.metrics import Metrics
 from monolayer_service.telemetry.timings import Timings
 
@@ -43,6 +44,14 @@ class Telemetry:
 
         try:
             await self.app(scope, receive, send_with_timings)
+        except asyncio.CancelledError:  # by the server, whose time to shut down is over
+            log.warning("request cut off", is_answered=not status)
+            if not status:
+                message = "the service is stopping, and its time to finish requests is over; please send it again"
+                response = respond_to(NotReadyError(message))
+                response.headers["Connection"] = "close"
+                await response(scope, receive, send_with_timings)
+            raise
         except Exception as error:
             response = respond_to_bug(error)
             if status:  # the answer has begun: all that is left is to break it off
