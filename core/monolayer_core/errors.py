@@ -32,7 +32,7 @@ class UnknownFormatError(ImageError):
 
 
 class ImageTooLargeError(ImageError):
-    """The header announces more pixels or bytes than are admitted; nothing was decompressed."""
+    """There are more pixels or bytes than are admitted; nothing was computed."""
 
     code = "image_too_large"
 

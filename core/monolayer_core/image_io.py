@@ -8,6 +8,9 @@ the orientation in EXIF or TIFF tags is ignored, because masks must lie on the p
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import isfinite
+from typing import Any
+
+import numpy as np
 
 from monolayer_core.arrays import Pixels
 from monolayer_core.errors import (
@@ -136,6 +139,11 @@ class ImageHeader:
     width: int
     pixel_size_um: float | None
     decoded_bytes: int
+
+    @property
+    def decoded_dtype(self) -> np.dtype[Any]:
+        """Type of the values when they are decoded, see `Image.rows`."""
+        return np.dtype(np.uint8 if self.dtype == "bool" else self.dtype)
 
 
 @dataclass(frozen=True)
@@ -341,5 +349,5 @@ def _header(stored: StoredImage, axes: str, options: ReadOptions) -> ImageHeader
         lengths["Y"],
         lengths["X"],
         options.pixel_size_um if options.pixel_size_um is not None else stored.pixel_size_um,
-        stored.decoded_bytes or lengths["Y"] * lengths["X"] * stored.dtype.itemsize,
+        stored.decoded_bytes or lengths["Y"] * lengths["X"] * lengths.get("S", 1) * stored.dtype.itemsize,
     )

@@ -7,6 +7,7 @@ number by number. What makes that so stands in `docs/adr/0014-large-images-are-s
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +37,20 @@ from monolayer_core.window_objects import WindowObjects
 from monolayer_core.window_split import DEFAULT_WINDOWS, Windows, fill_small_holes, go_on, plan_windows
 
 
-def why_whole(source: RowSource, card: ModelCard, options: SegmentOptions = DEFAULT_OPTIONS) -> str | None:
-    """Say why an image must be looked at as a whole, or None where windows do."""
+def why_whole(dtype: np.dtype[Any], card: ModelCard | None, options: SegmentOptions = DEFAULT_OPTIONS) -> str | None:
+    """Say why an image must be looked at as a whole, or None where windows do.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Type of the image's values, in native byte order.
+    card : ModelCard or None
+        Without one only what holds for every network is said.
+    """
     reasons = {
-        f"values of type {source.dtype}": source.dtype not in COUNTED_TYPES,
-        "the network sees images at a part of their size": card.input_scale != 1,
-        "a semantic network": card.task == "semantic",
+        f"values of type {dtype}": dtype not in COUNTED_TYPES,
+        "the network sees images at a part of their size": card is not None and card.input_scale != 1,
+        "a semantic network": card is not None and card.task == "semantic",
         "clahe": options.clahe,
         "flat_field": options.flat_field,
         "tta": options.tta,
@@ -130,7 +139,7 @@ def prepare_windows(source: RowSource, card: ModelCard, options: SegmentOptions 
     UnusableImageError
         The image is empty or neither grey nor RGB.
     """
-    if (reason := why_whole(source, card, options)) is not None:
+    if (reason := why_whole(source.dtype, card, options)) is not None:
         raise OptionError(f"this image cannot be looked at in windows: {reason}")
     return WindowInput(source, card)
 

@@ -5,20 +5,32 @@ it, else a refusal that says when to come back.
 """
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
 
-from monolayer_core.errors import PredictionError
-from monolayer_core.image_io import Image, ImageLimits, ReadOptions, check_limits, open_image, read_header
+from monolayer_core.errors import ImageTooLargeError, PredictionError
+from monolayer_core.image_io import (
+    Image,
+    ImageHeader,
+    ImageLimits,
+    ReadOptions,
+    check_limits,
+    open_image,
+    read_header,
+)
 from monolayer_core.pipeline import Segmentation
+from monolayer_core.window_pipeline import why_whole
 from monolayer_service.cancellation import Cancellation, WantedRows
 from monolayer_service.errors import NetworkUnavailableError
 from monolayer_service.options import Options, network_options_given
 from monolayer_service.registry import RETRY_AFTER_SECONDS, Registry
 from monolayer_service.segmenters import base
-from monolayer_service.segmenters.base import ModelUse, Work
+from monolayer_service.segmenters.base import ModelUse, Work, segment_options
 from monolayer_service.segmenters.kmeans import KMeansSegmenter
 from monolayer_service.segmenters.onnx import OnnxSegmenter
 from monolayer_service.telemetry.metrics import Metrics
@@ -27,6 +39,9 @@ from monolayer_service.uploads import UploadedFile
 log = structlog.get_logger(__name__)
 
 NETWORK_FAILED = "the network failed on this image"
+
+_LOOK_EVERY_SECONDS = 0.2
+"""How often a thread that waits for others looks whether it is still wanted."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +54,9 @@ class NamedImage:
     file_name: str | None = None
 
     @property
-    def megapixels(self) -> float:
-        """Size of the plane."""
-        return self.image.rows.height * self.image.rows.width / 1e6
+    def size_px(self) -> int:
+        """Pixels of the plane."""
+        return self.image.rows.height * self.image.rows.width
 
 
 @dataclass(frozen=True)
@@ -63,8 +78,8 @@ class Analysis:
     confluency_of: Literal["cell", "nucleus", "object"]
 
 
-def check_header(upload: UploadedFile, options: Options, limits: ImageLimits) -> int:
-    """Give the number of pixels of the plane that a file's header announces; nothing is decompressed.
+def check_header(upload: UploadedFile, options: Options, limits: ImageLimits) -> ImageHeader:
+    """Give a file's header, with the size of the plane; nothing is decompressed.
 
     Raises
     ------
@@ -75,7 +90,7 @@ def check_header(upload: UploadedFile, options: Options, limits: ImageLimits) ->
     """
     header = read_header(upload.data, _reading(options))
     check_limits(header, limits)
-    return header.height * header.width
+    return header
 
 
 def decode(
@@ -110,12 +125,63 @@ def _reading(options: Options) -> ReadOptions:
 
 
 class Analyst:
-    """Chooses between the bundles and K-means, image by image."""
+    """Chooses between the bundles and K-means, image by image.
 
-    def __init__(self, registry: Registry, metrics: Metrics) -> None:
+    Parameters
+    ----------
+    max_whole_px
+        Most pixels of an image that must be looked at as a whole; up to `base.WHOLE_IMAGE_PX` every image is.
+    """
+
+    def __init__(self, registry: Registry, metrics: Metrics, max_whole_px: int) -> None:
         self.registry = registry
         self._metrics = metrics
+        self._max_whole_px = max_whole_px
         self._kmeans = KMeansSegmenter()
+        self._unforeseen = threading.Lock()
+
+    def weigh(self, header: ImageHeader, options: Options, default_model: str) -> float:
+        """Give the megapixels of an image in windows whose computation takes as much memory as that of this one.
+
+        Raises
+        ------
+        ImageTooLargeError
+            The image must be looked at as a whole and is too large for it.
+        NetworkUnavailableError
+            There is no network, and K-means may not stand in.
+        UnknownModelError
+            As for `analyse`.
+        """
+        size_px = header.height * header.width
+        if size_px <= base.WHOLE_IMAGE_PX:
+            return size_px / 1e6
+        reason = self._why_whole(header, options, default_model)
+        if reason is None:
+            return size_px / 1e6
+        try:
+            check_limits(header, ImageLimits(self._most_whole_px, base.WHOLE_DECODED_BYTES_PER_PX))
+        except ImageTooLargeError as error:
+            raise ImageTooLargeError(f"{error} where it must be looked at as a whole: {reason}") from None
+        counted_px = max(size_px, header.decoded_bytes / base.WHOLE_DECODED_BYTES_PER_PX)
+        return counted_px / 1e6 * base.WHOLE_BYTES_PER_PX / base.WINDOWS_BYTES_PER_PX
+
+    def _why_whole(self, header: ImageHeader, options: Options, default_model: str) -> str | None:
+        """Say why an image must be looked at as a whole, as far as that is known before the network has run."""
+        if options.method == "kmeans":
+            return "method=kmeans"
+        dtype, choices = header.decoded_dtype, segment_options(options)
+        if (reason := why_whole(dtype, None, choices)) is not None:
+            return reason
+        network, problem = self._find(options, default_model)
+        if network is not None:
+            return why_whole(dtype, network.network.card, choices)
+        self._check_fallback(header.height * header.width, options, problem)
+        return "K-means stands in"
+
+    @property
+    def _most_whole_px(self) -> int:
+        """Most pixels of an image that is looked at as a whole."""
+        return max(self._max_whole_px, base.WHOLE_IMAGE_PX)
 
     def analyse(self, source: NamedImage, options: Options, default_model: str, work: Work) -> Analysis:
         """Find the objects of an image.
@@ -123,13 +189,13 @@ class Analyst:
         Raises
         ------
         NetworkUnavailableError
-            No network can answer and the caller refused K-means.
+            No network can answer, and the caller refused K-means or the image is too large for it.
         UnknownModelError
             The caller named a model that is not in the folder.
         """
         analysis = self._choose(source, options, default_model, work)
         method = analysis.segmentation.method
-        self._metrics.image_size.labels(method).observe(source.megapixels)
+        self._metrics.image_size.labels(method).observe(source.size_px / 1e6)
         self._metrics.objects.labels(method).inc(len(analysis.segmentation.class_ids))
         return analysis
 
@@ -143,8 +209,22 @@ class Analyst:
             segmentation, model = network.segment(source.image.rows, options, work)
         except PredictionError:
             log.exception("network failed", model=network.network.card.name)
-            return self._fall_back(source, options, work, NETWORK_FAILED)
+            with self._one_at_a_time(source.size_px, work.cancellation):
+                return self._fall_back(source, options, work, NETWORK_FAILED)
         return Analysis(source, segmentation, model, None, network.network.card.confluency_of)
+
+    @contextmanager
+    def _one_at_a_time(self, size_px: int, cancellation: Cancellation) -> Iterator[None]:
+        """Let large images pass one after the other: they were admitted as images in windows, and are not any more."""
+        if size_px <= base.WHOLE_IMAGE_PX:
+            yield
+            return
+        while not self._unforeseen.acquire(timeout=_LOOK_EVERY_SECONDS):
+            cancellation.check()
+        try:
+            yield
+        finally:
+            self._unforeseen.release()
 
     def _find(self, options: Options, default_model: str) -> tuple[OnnxSegmenter | None, str]:
         """Give the network that should answer, or why there is none."""
@@ -153,10 +233,22 @@ class Analyst:
             return None, f"there is no bundle {name}"
         return self.registry.require(name).segmenter, f"the bundle {name} is not usable"
 
-    def _fall_back(self, source: NamedImage, options: Options, work: Work, reason: str) -> Analysis:
+    def _check_fallback(self, size_px: int, options: Options, reason: str) -> None:
+        """Check that K-means may stand in for a network; raises `NetworkUnavailableError`."""
         if options.fallback == "never":
-            self._metrics.faults.labels("refused").inc()
-            raise NetworkUnavailableError(f"{reason}, and K-means was refused with fallback=never", RETRY_AFTER_SECONDS)
+            obstacle = "K-means was refused with fallback=never"
+        elif size_px > self._most_whole_px:
+            obstacle = (
+                f"K-means, which must look at an image as a whole, cannot stand in: the image has {size_px} pixels, "
+                f"{self._most_whole_px} are admitted"
+            )
+        else:
+            return
+        self._metrics.faults.labels("refused").inc()
+        raise NetworkUnavailableError(f"{reason}, and {obstacle}", RETRY_AFTER_SECONDS)
+
+    def _fall_back(self, source: NamedImage, options: Options, work: Work, reason: str) -> Analysis:
+        self._check_fallback(source.size_px, options, reason)
         self._metrics.faults.labels("kmeans").inc()
         return self._cluster(source, options, work, Fallback(reason, network_options_given(options)))
 

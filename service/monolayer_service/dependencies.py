@@ -208,8 +208,11 @@ async def receive_image(request: Request) -> AsyncIterator[ImageVisit]:
         ticket = await stay.enter_async_context(services.gate.enter())
         with timings.measure("upload"):
             upload = await read_image(request, ticket, _body_limits(services.settings, max_files=1))
-        size_px = await run_in_threadpool(contained, check_header, upload, query.options, limits)
-        await stay.enter_async_context(_taken_turn(request, ticket, size_px / 1e6, timings))
+        header = await run_in_threadpool(contained, check_header, upload, query.options, limits)
+        is_computed = call_of(request) != "preview"
+        weight = analyst.weigh(header, query.options, query.default_model) if is_computed else 0.0
+        megapixels = header.height * header.width / 1e6
+        await stay.enter_async_context(_taken_turn(request, ticket, megapixels, timings, memory_megapixels=weight))
         yield ImageVisit(upload, query, Desk(analyst, limits, ticket, timings, stay))
 
 
@@ -233,8 +236,11 @@ async def receive_images(request: Request) -> AsyncIterator[SetVisit]:
         ticket = await stay.enter_async_context(services.gate.enter())
         with timings.measure("upload"):
             uploads = await read_images(request, ticket, body_limits)
-        images = await run_in_threadpool(contained, check_headers, uploads, query.options, limits)
-        await stay.enter_async_context(_taken_turn(request, ticket, images.megapixels, timings))
+        options, model = query.options, query.default_model
+        images = await run_in_threadpool(contained, check_headers, uploads, options, model, analyst, limits)
+        weight = images.memory_megapixels
+        turn = _taken_turn(request, ticket, images.megapixels, timings, memory_megapixels=weight)
+        await stay.enter_async_context(turn)
         yield SetVisit(images, query, Desk(analyst, limits, ticket, timings, stay))
 
 
@@ -273,14 +279,16 @@ def image_limits(settings: Settings) -> ImageLimits:
 
 
 @asynccontextmanager
-async def _taken_turn(request: Request, permit: Ticket, megapixels: float, timings: Timings) -> AsyncIterator[None]:
+async def _taken_turn(
+    request: Request, permit: Ticket, megapixels: float, timings: Timings, *, memory_megapixels: float = 0.0
+) -> AsyncIterator[None]:
     """Wait in the queue; neither waits nor is anything computed for a caller who has gone away."""
     if await request.is_disconnected():
         raise ClientDisconnect
     watch = asyncio.create_task(_abandon_when_gone(request, permit))
     try:
         with timings.measure("queue"):
-            await permit.start(megapixels)
+            await permit.start(megapixels, memory_megapixels)
         yield
     finally:
         watch.cancel()

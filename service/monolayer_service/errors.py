@@ -97,7 +97,7 @@ class NotReadyError(RetryableError):
 
 
 class NetworkUnavailableError(RetryableError):
-    """The network failed or is not there, and the caller refused K-means."""
+    """The network failed or is not there, and K-means may not stand in: the caller or the image's size forbids it."""
 
     code = "network_unavailable"
 
@@ -125,7 +125,7 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
     ErrorRow(
         core.ImageTooLargeError,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "more pixels or bytes than the service admits; known before decoding",
+        "more pixels or bytes than the service admits, or more than it looks at as a whole where it has to",
     ),
     ErrorRow(MediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the media type or encoding of the body is not read"),
     ErrorRow(
@@ -152,7 +152,11 @@ ERROR_TABLE: tuple[ErrorRow, ...] = (
         HTTPStatus.SERVICE_UNAVAILABLE,
         "a bundle is broken or missing, networks cannot run, or the service is stopping",
     ),
-    ErrorRow(NetworkUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, "no network answers and K-means was refused"),
+    ErrorRow(
+        NetworkUnavailableError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "no network answers, and K-means was refused or the image is too large for it",
+    ),
     ErrorRow(MemoryExhaustedError, HTTPStatus.SERVICE_UNAVAILABLE, "memory ran out; others may have held it"),
     ErrorRow(
         DeadlineError, HTTPStatus.SERVICE_UNAVAILABLE, "the request's deadline passed; nothing was computed to an end"

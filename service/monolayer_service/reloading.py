@@ -70,7 +70,7 @@ class Reloader:
         services = self._services
         log.info("reload begins")
         registry = await run_in_threadpool(contained, self._load, services.registry)
-        services.analyst = Analyst(registry, services.metrics)
+        services.analyst = Analyst(registry, services.metrics, services.settings.max_whole_pixels)
         states = {bundle.name: bundle.state for bundle in registry.bundles.values()}
         refused = any(bundle.refusal or bundle.stale_because for bundle in registry.bundles.values())
         log.info("reloaded", bundles=states)

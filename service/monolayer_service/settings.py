@@ -118,6 +118,11 @@ class Settings(BaseSettings):
         "429.",
     )
     max_image_megapixels: PositiveInt = Field(512, description="Largest image that is accepted, in megapixels.")
+    max_whole_megapixels: PositiveInt = Field(
+        40,
+        description="Largest image that is accepted where it must be looked at as a whole (K-means, `clahe`, "
+        "`flat_field`, `tta`, other values than 8 and 16 bit integers), in megapixels; up to 4 are always.",
+    )
     max_body_mib: PositiveInt = Field(
         1024, description="Largest request body that is accepted, in MiB; as JSON at most 64 all the same."
     )
@@ -177,6 +182,11 @@ class Settings(BaseSettings):
     def max_image_pixels(self) -> int:
         """Largest image that is accepted, in pixels."""
         return self.max_image_megapixels * 1_000_000
+
+    @property
+    def max_whole_pixels(self) -> int:
+        """Largest image that is accepted where it must be looked at as a whole, in pixels."""
+        return self.max_whole_megapixels * 1_000_000
 
     @property
     def max_body_bytes(self) -> int:

@@ -38,6 +38,8 @@ class ImageSet:
     files: dict[str, UploadedFile] = field(default_factory=dict)
     failures: list[dict[str, str]] = field(default_factory=list)
     megapixels: float = 0.0
+    memory_megapixels: float = 0.0
+    """Of the one that takes most, see `Analyst.weigh`: only one is computed at a time."""
 
     def reject(self, image_id: str, error: MonolayerError) -> None:
         """Note why an image cannot be used."""
@@ -67,13 +69,17 @@ class SubmissionTable:
     fallbacks: Counter[str]
 
 
-def check_headers(files: Sequence[UploadedFile], options: Options, limits: ImageLimits) -> ImageSet:
+def check_headers(
+    files: Sequence[UploadedFile], options: Options, model: str, analyst: Analyst, limits: ImageLimits
+) -> ImageSet:
     """Read the header of every image, and note which cannot be used.
 
     Raises
     ------
     ImageTooLargeError
         The images together have more pixels than one image may have.
+    NetworkUnavailableError, UnknownModelError
+        See `Analyst.weigh`.
     """
     images = ImageSet()
     names = Counter(file.stem for file in files)
@@ -81,12 +87,14 @@ def check_headers(files: Sequence[UploadedFile], options: Options, limits: Image
         image_id = file.stem or ""
         try:
             refuse_ambiguous_name(image_id, names)
-            pixels = check_header(file, options, limits)
+            header = check_header(file, options, limits)
+            memory_megapixels = analyst.weigh(header, options, model)
         except FAILURES_OF_ONE_IMAGE as error:
             images.reject(image_id, error)
             continue
         images.files[image_id] = file
-        images.megapixels += pixels / 1e6
+        images.megapixels += header.height * header.width / 1e6
+        images.memory_megapixels = max(images.memory_megapixels, memory_megapixels)
     if images.megapixels * 1e6 > limits.max_pixels:
         raise ImageTooLargeError(
             f"{images.megapixels:.0f} megapixels altogether are more than are accepted in one call; send fewer images"

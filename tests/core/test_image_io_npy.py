@@ -132,3 +132,10 @@ def test_a_shape_is_not_repeated_at_any_length(shape):
     with pytest.raises((ImageTooLargeError, UnusableImageError)) as caught:
         decode_image(with_header(header(shape), bytes(9)))
     assert len(str(caught.value)) < 100
+
+
+def test_the_memory_of_a_plane_is_that_of_all_its_colours():
+    header = read_header(npy(np.zeros((4, 5, 3))))
+    assert (header.dtype, header.decoded_bytes, header.decoded_dtype) == ("float64", 4 * 5 * 3 * 8, np.float64)
+    header = read_header(npy(np.zeros((4, 5), np.bool_)))
+    assert (header.dtype, header.decoded_bytes, header.decoded_dtype) == ("bool", 4 * 5, np.uint8)

@@ -170,7 +170,7 @@ def test_probabilities_and_objects_of_a_larger_image_in_windows_of_the_usual_siz
     ids=["float", "tta", "clahe", "flat_field", "input_scale", "semantic"],
 )
 def test_what_needs_the_whole_image_says_so_and_is_refused(pixels, toy, chosen, reason):
-    assert why_whole(ArrayRows(pixels), toy, chosen).startswith(reason)
+    assert why_whole(pixels.dtype, toy, chosen).startswith(reason)
     with pytest.raises(OptionError, match=reason):
         predict_windows(ArrayRows(pixels), toy, network(3), chosen)
 

@@ -22,14 +22,14 @@ class Visitors:
         self.begun = {}
         self.leave = {}
 
-    async def arrive(self, name, megapixels=1.0):
+    async def arrive(self, name, megapixels=1.0, memory_megapixels=0.0):
         self.begun[name], self.leave[name] = asyncio.Event(), asyncio.Event()
-        self.tasks[name] = asyncio.create_task(self._visit(name, megapixels))
+        self.tasks[name] = asyncio.create_task(self._visit(name, megapixels, memory_megapixels))
         await settle()
 
-    async def _visit(self, name, megapixels):
+    async def _visit(self, name, megapixels, memory_megapixels):
         async with self.gate.enter() as ticket:
-            await ticket.start(megapixels)
+            await ticket.start(megapixels, memory_megapixels)
             self.started.append(name)
             self.begun[name].set()
             await self.leave[name].wait()
@@ -120,6 +120,42 @@ async def test_small_images_pass_a_slide_that_waits_for_another_slide(make_gate)
     assert visitors.started == ["slide 1", "small 1", "small 2"]
     await visitors.send_away("slide 1")
     assert visitors.started[-1] == "slide 2"
+    await visitors.send_all_away()
+
+
+async def test_what_takes_the_memory_of_a_slide_counts_for_one_among_slides(make_gate):
+    visitors = Visitors(make_gate(running_requests=4))
+    await visitors.arrive("whole 1", 30, 300)
+    await visitors.arrive("whole 2", 10, 201)
+    await visitors.arrive("small")
+    assert visitors.started == ["whole 1", "small"]
+    await visitors.send_away("whole 1")
+    await visitors.arrive("slide", 299)
+    assert visitors.started[2:] == ["whole 2", "slide"]
+    await visitors.send_all_away()
+
+
+async def test_what_takes_more_memory_than_all_slides_may_is_computed_beside_none(make_gate):
+    visitors = Visitors(make_gate(running_requests=4))
+    await visitors.arrive("whole", 60, 501)
+    await visitors.arrive("slide", 20)
+    await visitors.arrive("small")
+    assert visitors.started == ["whole", "small"]
+    await visitors.send_all_away()
+    assert visitors.started == ["whole", "small", "slide"]
+
+
+async def test_a_slide_is_not_passed_by_those_behind_it(make_gate):
+    visitors = Visitors(make_gate(running_requests=5, waiting_megapixels=1000))
+    await visitors.arrive("slide 1", 100)
+    await visitors.arrive("slide 2", 450)
+    await visitors.arrive("slide 3", 100)
+    await visitors.arrive("small")
+    assert visitors.started == ["slide 1", "small"]
+    await visitors.send_away("slide 1")
+    assert visitors.started[2:] == ["slide 2"]
+    await visitors.send_away("slide 2")
+    assert visitors.started[3:] == ["slide 3"]
     await visitors.send_all_away()
 
 

@@ -19,13 +19,13 @@ class Clock:
 
 
 @contextlib.asynccontextmanager
-async def inside(gate, *sizes):
+async def inside(gate, *sizes, memory_megapixels=0.0):
     """Requests of these sizes that came in one after the other and stay until the block ends."""
     leave = asyncio.Event()
 
     async def visit(megapixels):
         async with gate.enter() as ticket:
-            await ticket.start(megapixels)
+            await ticket.start(megapixels, memory_megapixels)
             await leave.wait()
 
     visits = [asyncio.create_task(visit(megapixels)) for megapixels in sizes]
@@ -78,6 +78,14 @@ async def test_a_queue_full_of_megapixels_says_when_the_excess_is_worked_off(mak
     gate = make_gate(clock, running_requests=1, waiting_megapixels=10)
     await at_pace(gate, clock, megapixels=1, seconds=2)
     async with inside(gate, 5, 8):
+        assert await retry_after(gate, megapixels=6) == pytest.approx(2 * 4, rel=0.05)
+
+
+async def test_the_time_of_an_image_is_that_of_its_megapixels_whatever_memory_it_takes(make_gate):
+    clock = Clock()
+    gate = make_gate(clock, running_requests=1, waiting_megapixels=10)
+    await at_pace(gate, clock, megapixels=1, seconds=2)
+    async with inside(gate, 5, 8, memory_megapixels=400):
         assert await retry_after(gate, megapixels=6) == pytest.approx(2 * 4, rel=0.05)
 
 

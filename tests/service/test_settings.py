@@ -17,6 +17,7 @@ from monolayer_service.compute import (
     plan_compute,
 )
 from monolayer_service.reference import TABLES, render_table
+from monolayer_service.segmenters.base import WHOLE_BYTES_PER_PX, WINDOWS_BYTES_PER_PX
 from monolayer_service.settings import PREFIX, SHIPPED_BUNDLES, Settings, misspelt_settings
 
 
@@ -75,6 +76,16 @@ def test_the_defaults_admit_20000_squared_and_refuse_30000_squared():
     assert 20_000**2 <= Settings().max_image_pixels < 30_000**2
     assert Settings().max_body_bytes == 2**30
     assert Settings().models == SHIPPED_BUNDLES
+
+
+def test_the_defaults_fit_the_8_gb_they_promise():
+    """Busy with small images it stays below 1.4 GB; slides are computed with their bodies, other bodies wait."""
+    settings = Settings()
+    slides_bytes = settings.running_megapixels * 1e6 * WINDOWS_BYTES_PER_PX
+    others_bytes = settings.held_bytes - settings.max_body_bytes
+    assert 1.4e9 + slides_bytes + others_bytes <= 8e9
+    assert settings.max_whole_pixels * WHOLE_BYTES_PER_PX <= slides_bytes
+    assert settings.max_whole_pixels >= 6000**2
 
 
 def test_every_setting_is_one_sentence_in_the_table():

@@ -11,7 +11,9 @@ A request passes three points, and each refuses at once what does not fit:
 
 Small images are not stuck behind a slide: slides never take the last free slot, and where a slide has to wait for
 another one the small images behind it go first. Slides are not starved either: only other slides count against their
-share of megapixels. Small images have a share of the same size, so that memory is bounded on any number of cores.
+share of megapixels, and none passes one that has waited for longer. Small images have a share of the same size, so that
+memory is bounded on any number of cores. An image that must be looked at as a whole counts there for the slide that
+takes as much memory (`Ticket.load`); its time is that of its own megapixels.
 
 Computing runs in threads, one a slot. A thread cannot be stopped from outside: when the deadline passes or the caller
 goes away, the request's `Cancellation` says so. Tiles that wait for a network are removed then and there; the slot
@@ -193,13 +195,18 @@ class Gate:
         if not alike:
             return True
         has_slot = not ticket.is_large or len(alike) < self.limits.running_requests - 1
-        return has_slot and _total(alike) + ticket.size <= self.limits.running_megapixels
+        return has_slot and sum(other.load for other in alike) + ticket.load <= self.limits.running_megapixels
 
     def _start_waiting(self) -> None:
         self._observe()
+        is_slide_held_up = False
         for ticket in tuple(self._waiting):
             # A turn that is done was given up: its request has not come round to leaving yet.
-            if not ticket.turn.done() and self._may_start(ticket):
+            if ticket.turn.done() or (ticket.is_large and is_slide_held_up):
+                continue
+            if not self._may_start(ticket):
+                is_slide_held_up |= ticket.is_large
+            else:
                 self._waiting.remove(ticket)
                 self._running.append(ticket)
                 ticket.turn.set_result(None)

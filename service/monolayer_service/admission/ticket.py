@@ -38,6 +38,8 @@ class Ticket:
     ----------
     megapixels
         Size of its images; None until the header has told it.
+    memory_megapixels
+        See `start`.
     done_megapixels
         As much of it as is computed.
     cancellation
@@ -48,6 +50,7 @@ class Ticket:
         self._gate = gate
         self.held_bytes = 0
         self.megapixels: float | None = None
+        self.memory_megapixels = 0.0
         self.done_megapixels = 0.0
         self.cancellation = Cancellation()
         loop = asyncio.get_running_loop()
@@ -63,8 +66,13 @@ class Ticket:
 
     @property
     def is_large(self) -> bool:
-        """Whether the image is a slide, which has to leave a slot to the small ones."""
-        return self.size > SMALL_MEGAPIXELS
+        """Whether the image takes the memory of a slide, which has to leave a slot to the small ones."""
+        return self.load > SMALL_MEGAPIXELS
+
+    @property
+    def load(self) -> float:
+        """Megapixels it counts for among those computed at once."""
+        return max(self.size, self.memory_megapixels)
 
     @property
     def is_abandoned(self) -> bool:
@@ -90,8 +98,15 @@ class Ticket:
         if not self._gone.done():
             self._gone.set_result(None)
 
-    async def start(self, megapixels: float) -> None:
+    async def start(self, megapixels: float, memory_megapixels: float = 0.0) -> None:
         """Wait for the turn of an image of this size; the deadline counts from here.
+
+        Parameters
+        ----------
+        megapixels
+            Size of its images.
+        memory_megapixels
+            Size of an image in windows whose computation takes as much memory, where that is larger.
 
         Raises
         ------
@@ -105,7 +120,7 @@ class Ticket:
         limits = self._gate.limits
         budget = limits.deadline_seconds + limits.deadline_seconds_per_megapixel * megapixels
         self._deadline = time.monotonic() + budget
-        self.megapixels = megapixels
+        self.megapixels, self.memory_megapixels = megapixels, memory_megapixels
         self._gate.queue(self)
         await self._wait_for(self.turn)
 

@@ -19,7 +19,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "Unknown model"},
     406: {"model": ErrorAnswer, "description": "No accepted media type can be given"},
     408: {"model": ErrorAnswer, "description": "The body did not arrive in time"},
-    413: {"model": ErrorAnswer, "description": "Too large; known before decoding"},
+    413: {"model": ErrorAnswer, "description": "Too large; nothing was computed"},
     415: {"model": ErrorAnswer, "description": "The media type or the content is no format that is read"},
     422: {"model": ErrorAnswer, "description": "Truncated or unusable image, unknown option or value"},
     429: {"model": ErrorAnswer, "description": "Full; come back after `Retry-After` seconds"},

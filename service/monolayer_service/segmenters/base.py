@@ -14,6 +14,16 @@ WHOLE_IMAGE_PX = 1 << 22
 """Larger images are read by rows and segmented in windows, where that can be done: the answer is the same, the memory
 is bounded."""
 
+WINDOWS_BYTES_PER_PX = 8
+"""Most memory for a pixel of an image that is segmented in windows, its body and its answer included."""
+
+WHOLE_BYTES_PER_PX = 100
+"""Most memory for a pixel of an image that is looked at as a whole, its body and its answer included, where the decoded
+plane takes no more than `WHOLE_DECODED_BYTES_PER_PX`; one that takes more has fewer pixels."""
+
+WHOLE_DECODED_BYTES_PER_PX = 12
+"""Those of colours in single precision."""
+
 
 @dataclass(frozen=True)
 class ModelUse:

@@ -72,7 +72,7 @@ class OnnxSegmenter:
         """See `Segmenter.segment`."""
         card = self.network.card
         choices = segment_options(options)
-        if source.height * source.width > base.WHOLE_IMAGE_PX and why_whole(source, card, choices) is None:
+        if source.height * source.width > base.WHOLE_IMAGE_PX and why_whole(source.dtype, card, choices) is None:
             segmentation, device = self._segment_windows(source, choices, work)
         else:
             segmentation, device = self._segment_whole(source, choices, work)
