@@ -66,8 +66,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         registry = await run_in_threadpool(contained, load)
         runs = network_runs(plan, on_gpu=registry.uses_gpu)
         scheduler.start(runs.at_once, runs.guests, one_takes_all=runs.one_takes_all)
-        analyst = Analyst(registry, metrics, settings.max_whole_pixels)
-        services = Services(settings, metrics, gate, analyst, scheduler, lambda: is_stopping(app))
+        services = Services(
+            settings,
+            metrics,
+            gate,
+            Analyst(registry, metrics, settings.max_whole_pixels),
+            scheduler,
+            lambda: is_stopping(app),
+        )
         del registry  # the last request that has met these bundles lets go of them when they are replaced
         show_states(services)
         app.state.services, app.state.reloader = services, Reloader(services, load)
