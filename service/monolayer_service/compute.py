@@ -12,14 +12,11 @@ requests at once, since its own threads would otherwise multiply with them.
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 
+from monolayer_service.cpu_quota import quota_cores
 from monolayer_service.settings import Settings
-
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-
 
 MOST_RUNS_AT_ONCE = 4
 """Each holds the features of one tile, for a tile of 1024 pixels some 300 MB."""
@@ -105,14 +102,10 @@ def network_thread_options(threads: int) -> dict[str, str]:
     return {"session.force_spinning_stop": "1"}
 
 
-def available_cores(quota: Path = _CGROUP_QUOTA) -> int:
-    """Cores this process may use: its affinity, and the container's quota where there is one."""
+def available_cores() -> int:
+    """Cores this process may use: its affinity, and the quota of its container or unit, rounded up."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        limit, period = quota.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return cores
-    return cores if limit == "max" else max(1, min(cores, math.ceil(int(limit) / int(period))))
+    return max(1, math.ceil(min(cores, quota_cores())))
 
 
 def plan_compute(settings: Settings) -> ComputePlan:

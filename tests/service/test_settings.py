@@ -1,3 +1,4 @@
+import math
 import os
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from monolayer_service import compute
 from monolayer_service.compute import (
     ComputePlan,
     NetworkRuns,
@@ -110,22 +112,11 @@ def test_the_options_table_tells_range_method_and_calls():
     assert "| `echo.*` |" in table
 
 
-@pytest.mark.parametrize(
-    ("quota", "cores"),
-    [
-        ("max 100000", 8),
-        ("200000 100000", 2),
-        ("150000 100000", 2),
-        ("50000 100000", 1),
-        ("9900000 100000", 8),
-        ("", 8),
-    ],
-)
-def test_cores_are_those_the_container_may_use(tmp_path, monkeypatch, quota, cores):
+@pytest.mark.parametrize(("quota", "cores"), [(math.inf, 8), (2.0, 2), (1.5, 2), (0.5, 1), (99.0, 8)])
+def test_cores_are_those_the_container_may_use(monkeypatch, quota, cores):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
-    (tmp_path / "cpu.max").write_text(quota)
-    assert available_cores(tmp_path / "cpu.max") == cores
-    assert available_cores(tmp_path / "missing") == 8
+    monkeypatch.setattr(compute, "quota_cores", lambda: quota)
+    assert available_cores() == cores
 
 
 def test_the_cores_are_divided_in_one_place():
