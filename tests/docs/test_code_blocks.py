@@ -322,11 +322,11 @@ def test_the_growth_under_the_picture_is_what_the_command_says(reader, service_u
 def test_the_page_on_python(reader):
     printed = list(type_page(reader, "python.md").values())
     segmented, measured = map(json.loads, printed[:2])
-    assert segmented["count"] == 35
+    assert segmented["count"] == 36
     assert "solidity" in segmented["instances"][0]
     assert measured["confluency"]["of"] == "cell"
     assert (reader.folder / "areas.png").stat().st_size > 1000
-    assert "fluorescence_large 35" in printed[3].splitlines()
+    assert "fluorescence_large 36" in printed[3].splitlines()
     assert printed[4].startswith("415 unknown_format ")
 
 
