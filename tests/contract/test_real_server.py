@@ -209,8 +209,8 @@ def test_a_server_that_is_interrupted_stops_without_a_traceback(toy_bundles, run
     def interrupt_as_usual():  # the tests themselves may run in the background, where it is ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    options = {"preexec_fn": interrupt_as_usual}
-    server = running_server(toy_bundles, process_options=options, drain_seconds=drain_seconds)
+    settings = {"confluency_model": "nuclei", "drain_seconds": drain_seconds}
+    server = running_server(toy_bundles, process_options={"preexec_fn": interrupt_as_usual}, **settings)
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(60) == 0
     assert server.stop() == 0
