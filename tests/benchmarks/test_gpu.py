@@ -166,7 +166,10 @@ def test_an_option_that_fails_has_a_row_that_says_why():
 @pytest.mark.enable_socket
 def test_a_service_that_does_not_start_says_why(tmp_path):
     settings = {"MONOLAYER_MODELS": str(tmp_path / "nowhere"), "MONOLAYER_BATCH_SIZE": "many"}
-    with pytest.raises(RuntimeError, match=r"(?s)was not ready after .*MONOLAYER_BATCH_SIZE"), logged_service(30, settings):
+    with (
+        pytest.raises(RuntimeError, match=r"(?s)was not ready after .*MONOLAYER_BATCH_SIZE"),
+        logged_service(30, settings),
+    ):
         pass
 
 
