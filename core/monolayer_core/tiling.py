@@ -104,8 +104,6 @@ def plan_tiles(height: int, width: int, *, sides: Sequence[int], halo: int, divi
     >>> plan.tiles[1].read
     (slice(0, 64, None), slice(96, 150, None))
     """
-    if height < 1 or width < 1:
-        raise OptionError(f"an image has at least one pixel, not {height} by {width}")
     if not sides or divisor < 1 or halo < 0 or any(side < 1 or side % divisor for side in sides):
         raise OptionError(f"tile sides {list(sides)} must be multiples of {divisor}, the halo {halo} not negative")
     halo = _round_up(halo, divisor)
@@ -115,8 +113,7 @@ def plan_tiles(height: int, width: int, *, sides: Sequence[int], halo: int, divi
             f"no tile side of {list(sides)} holds more than twice the halo of {halo} pixels, "
             f"and an image of {height} by {width} pixels needs several tiles"
         )
-    rows = Axis(height, _round_up(height, divisor), halo)
-    columns = Axis(width, _round_up(width, divisor), halo)
+    rows, columns = _axes(height, width, halo, divisor)
     cover = cheapest_cover(rows, columns, usable)
     tiles = tuple(
         tile for grid in cover.grids for tile in _tiles(grid.rectangle, (grid.side, grid.side), rows, columns)
@@ -159,15 +156,12 @@ def plan_fitted_tiles(
     >>> [(tile.height, tile.width) for tile in plan.tiles]
     [(1120, 1120), (1120, 1120), (1120, 1120), (1120, 1120)]
     """
-    if height < 1 or width < 1:
-        raise OptionError(f"an image has at least one pixel, not {height} by {width}")
     if divisor < 1 or halo < 0 or least_side < 1 or least_side % divisor:
         raise OptionError(f"the least side {least_side} must be a multiple of {divisor}, the halo {halo} not negative")
     halo = _round_up(halo, divisor)
     least_side = max(least_side, 2 * halo + divisor)
     largest_px = max(largest_px, least_side**2)
-    rows = Axis(height, _round_up(height, divisor), halo)
-    columns = Axis(width, _round_up(width, divisor), halo)
+    rows, columns = _axes(height, width, halo, divisor)
 
     def grids() -> Iterator[tuple[int, int, tuple[int, int]]]:
         """Give computed pixels, number of tiles, and their size."""
@@ -314,6 +308,13 @@ def _cut(image: ImageRegions, tiles: Sequence[Tile]) -> TileBatch:
     for tile, out in zip(tiles, batch, strict=True):
         read_tile(image, tile, out)
     return batch
+
+
+def _axes(height: int, width: int, halo: int, divisor: int) -> tuple[Axis, Axis]:
+    """Rows and columns of an image, of which there must be some."""
+    if height < 1 or width < 1:
+        raise OptionError(f"an image has at least one pixel, not {height} by {width}")
+    return Axis(height, _round_up(height, divisor), halo), Axis(width, _round_up(width, divisor), halo)
 
 
 def _tiles(rectangle: Rectangle, size: tuple[int, int], rows: Axis, columns: Axis) -> Iterator[Tile]:
