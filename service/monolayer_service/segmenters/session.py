@@ -92,7 +92,7 @@ class Network:
     @property
     def takes_any_size(self) -> bool:
         """Whether tiles of any size are as good as any other here: none needs a session of its own."""
-        return self.card.dynamic_size and self.provider == CPU
+        return self._takes_any_size(self.provider)
 
     @property
     def warm_sizes(self) -> list[TileSize]:
@@ -208,8 +208,11 @@ class Network:
                 raise PredictionError(f"the network {self.card.name} failed: {error}") from error
         return False
 
+    def _takes_any_size(self, provider: str) -> bool:
+        return provider == CPU and self.card.dynamic_size
+
     def _size_of_session(self, size: TileSize, provider: str) -> TileSize | None:
-        return None if provider == CPU and self.card.dynamic_size else size
+        return None if self._takes_any_size(provider) else size
 
     def _create(self, key: SessionKey) -> Session:
         try:
